@@ -108,17 +108,20 @@ impl Edge {
         way: &Way,
     ) -> Option<Foreign<'t>> {
         let shared = &self.shared;
-        let homes = || holders(routes, dialog).map(|holder| shared.home(tables, (holder.kind, holder.party)));
-        if homes().any(|home| matches!(home, Home::Gone)) {
-            return Some(Foreign::ToAll);
+        let to = shared.home(tables, (way.kind, way.party));
+        let mut is_other = false;
+        for holder in holders(routes, dialog) {
+            match (shared.home(tables, (holder.kind, holder.party)), &to) {
+                (Home::Gone, _) => return Some(Foreign::ToAll),
+                (Home::Of(home), Home::Of(to)) => is_other |= home.reference != to.reference,
+                (Home::Of(_) | Home::None, _) => {}
+            }
         }
-        let to = match shared.home(tables, (way.kind, way.party)) {
-            Home::Of(to) => to,
-            Home::None => return None,
-            Home::Gone => return Some(Foreign::ToAll),
-        };
-        let is_other = |home| matches!(home, Home::Of(home) if home.reference != to.reference);
-        (to.inter_domain != InterDomain::Open && homes().any(is_other)).then_some(Foreign::To(to))
+        match to {
+            Home::Of(to) => (is_other && to.inter_domain != InterDomain::Open).then_some(Foreign::To(to)),
+            Home::None => None,
+            Home::Gone => Some(Foreign::ToAll),
+        }
     }
 
     /// Does the request go to a domain whose phones the sender may not command?
