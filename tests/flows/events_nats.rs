@@ -150,12 +150,16 @@ fn calls_and_registrations_are_published_as_routr_does() {
 fn a_server_that_is_away_keeps_nobody_and_is_found_again() {
     let mut server = Server::start(&[]);
     let config = format!("events: {{nats: {{url: 'nats://{}', subject: pbx.one}}}}\n", server.at);
-    let mut exchange = Exchange::start_with(&agents(), &config, &[]);
+    let http = format!("127.0.0.1:{}", free_port());
+    let mut exchange = Exchange::start_with(&agents(), &config, &[("TRUNKLINE_HTTP_ADDR", &http)]);
     wait_for("the connection", || exchange.log().contains("connected to NATS").then_some(()));
     let _ = server.process.kill();
     let _ = server.process.wait();
     wait_for("the loss", || exchange.log().contains("connection to NATS").then_some(()));
     registered(&exchange, "1001");
+    let refused = cause(&exchange);
+    assert!(refused.contains("refused"), "{refused}");
+    is_away(&http, "refused");
     let port = server.at.port().to_string();
     let again = Command::new("/usr/sbin/nats-server")
         .args(["-a", "127.0.0.1", "-p", &port])
@@ -177,6 +181,12 @@ fn a_server_that_is_away_keeps_nobody_and_is_found_again() {
         // What came while the server was away may come late, or never.
         (told["aor"] == at("1002").as_str()).then_some(())
     });
+    let part = "trunkline_part_up{part=\"events.nats\"} 1";
+    wait_for("the part to work", || super::operator::get(&http, "/metrics").1.contains(part).then_some(()));
+    let log = exchange.log();
+    let told = log.lines().filter(|line| line.contains("cannot connect to NATS")).count();
+    assert_eq!((told, log.contains("again=true")), (1, true), "one line for one cause: {log}");
+    assert!(!log.contains("async_nats"), "{log}");
     assert_eq!(exchange.stop(), Some(0));
 }
 
@@ -221,6 +231,29 @@ fn events_go_over_tls_to_a_server_that_is_trusted() {
     );
 }
 
+/// The line of the log that tells why there is no connection.
+fn cause(exchange: &Exchange) -> String {
+    wait_for("the failure", || {
+        let log = exchange.log();
+        log.lines().find(|line| line.contains("cannot connect to NATS (events.nats)")).map(str::to_owned)
+    })
+}
+
+/// Health and metrics tell that NATS gets nothing, and why; calls are taken all the same.
+fn is_away(http: &str, why: &str) {
+    let (head, body) = super::operator::get(http, "/readyz");
+    let ready: Value = serde_json::from_str(&body).expect("JSON");
+    assert!(head.contains("200") && ready["status"] == "degraded", "{head} {ready}");
+    let parts = ready["parts"].as_array().expect("parts");
+    let part = parts.iter().find(|part| part["name"] == "events.nats").expect("a part");
+    assert!(part["ok"] == false && part["reason"].as_str().is_some_and(|r| r.contains(why)), "{part}");
+    let (_, metrics) = super::operator::get(http, "/metrics");
+    let failures = "trunkline_events_failures_total{receiver=\"nats\"} ";
+    let count = metrics.lines().find_map(|line| line.strip_prefix(failures)).expect("a metric");
+    assert!(count.parse::<u64>().is_ok_and(|count| count > 0), "{count}");
+    assert!(metrics.contains("trunkline_part_up{part=\"events.nats\"} 0"), "{metrics}");
+}
+
 /// A server that asks for a certificate and a login, and takes nothing without TLS.
 #[test]
 fn events_go_to_a_server_that_asks_for_a_certificate_and_a_login() {
@@ -233,14 +266,17 @@ fn events_go_to_a_server_that_asks_for_a_certificate_and_a_login() {
         format!("events: {{nats: {{url: 'nats://{}', {login}, trustedCa: {ca}{certificate}}}}}\n", server.at)
     };
     let certificate = format!(", cert: {}, key: {}", chain.display(), key.display());
-    let failed = |config: String| {
-        let exchange = Exchange::start_with(&agents(), &config, &[]);
-        wait_for("the failure", || exchange.log().contains("NATS (events.nats)").then_some(()));
+    let failed = |config: String, why: &str| {
+        let http = format!("127.0.0.1:{}", free_port());
+        let exchange = Exchange::start_with(&agents(), &config, &[("TRUNKLINE_HTTP_ADDR", &http)]);
+        let told = cause(&exchange);
+        assert!(told.contains(why) && told.contains(&format!("nats://{}", server.at)), "{told}");
         registered(&exchange, "1001");
         assert!(!exchange.log().contains("connected to NATS") && !exchange.log().contains("sesame"));
+        is_away(&http, why);
     };
-    failed(config("user: pbx, password: sesame", ""));
-    failed(config("user: pbx, password: wrong-sesame", &certificate));
+    failed(config("user: pbx, password: sesame", ""), "received fatal alert");
+    failed(config("user: pbx, password: wrong-sesame", &certificate), "authorization violation");
     let config = config("user: pbx, password: sesame", &certificate);
     let exchange = Exchange::start_with(&agents(), &config, &[]);
     wait_for("the connection", || exchange.log().contains("connected to NATS").then_some(()));
@@ -258,17 +294,18 @@ fn nothing_goes_to_a_nats_server_that_is_not_trusted_or_has_no_tls() {
     let mut none = Subscriber::new(&plain, "", "routr");
     none.0.get_ref().set_read_timeout(Some(Duration::from_millis(100))).expect("a live socket");
     let trusted = |authority: &Authority| format!("trustedCa: {}", authority.file().display());
-    for (url, trusted) in [
-        (format!("tls://{}", secure.at), trusted(&other)),
+    for (url, trusted, why) in [
+        (format!("tls://{}", secure.at), trusted(&other), "invalid peer certificate"),
         // It stands for another name than that of its certificate.
-        (format!("tls://localhost:{}", secure.at.port()), trusted(&authority)),
-        (format!("tls://{}", plain.at), trusted(&authority)),
+        (format!("tls://localhost:{}", secure.at.port()), trusted(&authority), "not valid for name"),
+        (format!("tls://{}", plain.at), trusted(&authority), "corrupt message"),
         // Whoever names an authority wants TLS.
-        (format!("nats://{}", plain.at), trusted(&authority)),
+        (format!("nats://{}", plain.at), trusted(&authority), "corrupt message"),
     ] {
         let nats = format!("events: {{nats: {{url: '{url}', {trusted}}}}}\n");
         let exchange = Exchange::start_with(&agents(), &nats, &[]);
-        wait_for("the failure", || exchange.log().contains("NATS (events.nats)").then_some(()));
+        let told = cause(&exchange);
+        assert!(told.contains(why) && told.contains(&url), "{told}");
         registered(&exchange, "1001");
         assert!(!exchange.log().contains("connected to NATS"), "{url}: {}", exchange.log());
     }

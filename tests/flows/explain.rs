@@ -231,7 +231,10 @@ fn ten_failed_calls(wire: &'static str) {
 
     let invite = phones.invite(&caller, &at("+5123456"));
     let invite = fails(&mut caller, &invite, 500);
-    is_explained(exchange, &invite, "trunk.no-way", &[over, "trunk unnamed", "its name cannot be resolved"]);
+    let words =
+        [over, "trunk unnamed", "its name cannot be resolved", "nothing was sent: no address of this target"];
+    is_explained(exchange, &invite, "trunk.no-way", &words);
+    assert!(!explain(exchange, &[invite.call_id()]).contains("no answer came in time"));
 
     let mut browser = match wire {
         "WSS" => phones.phone("1003", DOMAIN, "pw-1003"),

@@ -33,7 +33,15 @@ fn an_answered_call_is_ended_for_both_sides() {
     let arrived = callee.request_of("UPDATE");
     callee.respond(&arrived, 200, "OK");
     caller.status_for(&moved, 200);
-    let id = the_call(&exchange)["id"].to_string();
+    let call = the_call(&exchange);
+    let csv = ok(&exchange, &["calls", "list", "--csv"]);
+    let (names, cells) = csv.trim_end().split_once("\r\n").expect("two lines");
+    assert!(names.contains(",calleeRef,") && call["direction"] == "agent-to-agent", "{csv} {call}");
+    for (name, cell) in names.split(',').zip(cells.split(',')).filter(|(_, cell)| !cell.is_empty()) {
+        let is_told = call.get(name).or_else(|| call.get(format!("{name}Ms"))).is_some();
+        assert!(is_told, "{name} ({cell}) is not in {call}");
+    }
+    let id = call["id"].to_string();
     let said = ok(&exchange, &["calls", "hangup", &id]);
     assert!(said.contains("is ended") && said.contains(&a.call_id), "{said}");
     for (ua, dialog, target) in [(&mut callee, &b, "1002"), (&mut caller, &a, "moved")] {
@@ -49,6 +57,13 @@ fn an_answered_call_is_ended_for_both_sides() {
     }
     assert_eq!(record(&exchange, &a.call_id), ["MANAGER_REQUEST", "200", "us", "call.hung-up"]);
     assert!(ok(&exchange, &["calls", "--json"]).contains("[]"));
+    let explained = ok(&exchange, &["explain", &a.call_id]);
+    let sent = explained.lines().filter(|line| line.contains("the exchange sends BYE")).collect::<Vec<_>>();
+    assert!(sent.len() == 2 && sent.iter().all(|line| line.ends_with(": call.hung-up")), "{explained}");
+    assert!(
+        !explained.contains("BYE arrived") && !explained.contains("BYE sip:1002@sip.test arrived"),
+        "{explained}"
+    );
 }
 
 /// Both sides of the one call are hung up; where each gets its BYE.

@@ -13,6 +13,7 @@ mod calls;
 mod calls_up;
 mod cancels;
 mod carrier;
+mod certificate_files;
 mod claims;
 mod commands;
 mod contacts;

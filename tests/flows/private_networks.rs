@@ -217,14 +217,18 @@ fn what_the_exchange_itself_uses_is_nobodys() {
     assert_eq!(register_at(&mut both.office, &format!("sip:x@{free}")).status(), 200, "another port");
 }
 
-/// Both ways of the ari-proxy to Asterisk are: the one for requests, and that of events, which may be another host's.
+/// Both ways of the ari-proxy to Asterisk are: the one for requests, and that of events, which may be another host's. So are the
+/// collectors of traces, its own and that of the exchange.
 #[test]
 fn what_the_ari_proxy_uses_is_nobodys() {
-    let ports = [free_port(), free_port(), free_port()];
-    let [http, events, nats] = ports.map(|port| format!("127.0.0.1:{port}"));
+    let ports = [(); 5].map(|()| free_port());
+    let [http, events, nats, traces, collector] = ports.map(|port| format!("127.0.0.1:{port}"));
+    let config = format!(
+        "roles: [exchange, health, control, ari-proxy]\notlp: {{url: 'http://{collector}/v1/traces'}}\n"
+    );
     let exchange = Exchange::start_with(
         &agents(),
-        "roles: [exchange, health, control, ari-proxy]\n",
+        &config,
         &[
             ("ARI_HTTP_URL", &format!("http://{http}/ari")),
             ("ARI_WEBSOCKET_URL", &format!("ws://{events}/ari/events")),
@@ -232,10 +236,11 @@ fn what_the_ari_proxy_uses_is_nobodys() {
             ("ARI_PASSWORD", "secret"),
             ("ARI_APPLICATION", "app"),
             ("NATS_URL", &format!("nats://{nats}")),
+            ("ARI_PROXY_OTLP_URL", &format!("http://{traces}/v1/traces")),
         ],
     );
     let mut phone = Ua::udp(exchange.udp(), "1001", DOMAIN, "pw-1001");
-    for server in [http, events, nats] {
+    for server in [http, events, nats, traces, collector] {
         let answer = register_at(&mut phone, &format!("sip:x@{server}"));
         assert!(answer.start.ends_with("403 Contact Leads to a Server of the Exchange"), "{}", answer.start);
     }

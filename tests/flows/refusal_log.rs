@@ -6,6 +6,43 @@ use trunkline_tests::{Exchange, Ua, wait_for};
 
 use super::{DOMAIN, agents, at, registered};
 
+/// A call whose client does not answer the challenge leaves a record and a line, one whose client does leaves none.
+#[test]
+fn a_call_that_is_given_up_after_its_challenge_is_recorded() {
+    let exchange = Exchange::start(&agents());
+    let mut caller = registered(&exchange, "1001");
+    let answered = caller.invite(&at("1002"));
+    assert_eq!(caller.ask(&answered).0.status(), 480);
+    let mut scanner = Ua::udp(exchange.udp(), "1003", DOMAIN, "none");
+    let invite = scanner.invite(&at("1002"));
+    scanner.send(&invite);
+    let challenge = scanner.final_for(&invite);
+    assert_eq!(challenge.status(), 401);
+    scanner.acknowledge_failure(&invite, &challenge);
+    let line = wait_for("the line of the call", || {
+        let log = exchange.log();
+        log.lines().find(|line| line.contains("reason=\"auth.unanswered\"")).map(str::to_owned)
+    });
+    for part in
+        ["refused source=127.0.0.1", "status=401", "method=\"INVITE\"", "1003@sip.test", invite.call_id()]
+    {
+        assert!(line.contains(part), "{part}: {line}");
+    }
+    let told = wait_for("its record", || {
+        let told = super::records::told(&exchange, &["--reason", "auth.unanswered"]);
+        (!told.is_empty()).then_some(told)
+    });
+    assert_eq!(told.len(), 1, "the other call went on: {told:?}");
+    let record = &told[0];
+    assert_eq!(
+        (record["callId"].as_str(), record["status"].as_u64()),
+        (Some(invite.call_id()), Some(401)),
+        "{record}"
+    );
+    assert!(record["endedMs"].as_u64() >= record["startedMs"].as_u64().map(|at| at + 10_000), "{record}");
+    assert_eq!(exchange.log().matches("auth.unanswered").count(), 1);
+}
+
 /// The lines about refusals, once there are so many.
 fn refused(exchange: &Exchange, count: usize) -> Vec<String> {
     wait_for("the refusals in the log", || {

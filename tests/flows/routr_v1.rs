@@ -223,7 +223,7 @@ fn the_operators_commands_read_it() {
     std::fs::write(&file, whole).expect("written");
     let (code, said) = run(&["serve", "--print-config", config[0], config[1]]);
     assert!(
-        code == Some(0) && said.contains("data: routr-v1-rc2:config  # config/config.yml:5:59"),
+        code == Some(0) && said.contains("data: routr-v1-rc2:config  # config/config.yml:5:66"),
         "{said}"
     );
     let (code, said) = run(&["agents", "list", config[0], config[1]]);

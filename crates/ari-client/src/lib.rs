@@ -115,7 +115,7 @@ pub use handle::{
     Modules, Playback, Playbacks, Sounds, Staged, StoredFile, StoredRecording, StoredRecordings, WrittenFile,
 };
 pub use listen::Incoming;
-pub use nats::{NatsConfig, NatsError};
+pub use nats::{LOCAL_SERVER, NatsConfig, NatsError};
 pub use options::{
     AddChannel, CreateChannel, Dtmf, ExternalMedia, Message, Originate, Play, Record, Refer, Snoop, Variables,
 };

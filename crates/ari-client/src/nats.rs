@@ -61,7 +61,7 @@ pub enum NatsError {
 }
 
 /// The server that is meant when none is named.
-const LOCAL: &str = "nats://127.0.0.1:4222";
+pub const LOCAL_SERVER: &str = "nats://127.0.0.1:4222";
 
 impl NatsConfig {
     /// The settings that the environment names: `MESSAGEBUS_URL`, else `NATS_URL`, else `NATS_URI`;
@@ -95,7 +95,7 @@ impl NatsConfig {
         let listed = self.servers.iter().flat_map(|s| s.split(',')).map(str::trim).filter(|s| !s.is_empty());
         let mut urls: Vec<&str> = listed.collect();
         if urls.is_empty() {
-            urls.push(LOCAL);
+            urls.push(LOCAL_SERVER);
         }
         let address = |url: &&str| -> Result<ServerAddr, NatsError> {
             match url.split_once("://").map(|(scheme, _)| scheme) {
@@ -150,7 +150,7 @@ impl NatsConfig {
     #[must_use]
     pub fn describe(&self) -> String {
         let urls: Vec<_> = self.servers.iter().flat_map(|s| s.split(',')).map(hidden).collect();
-        if urls.is_empty() { LOCAL.to_owned() } else { urls.join(",") }
+        if urls.is_empty() { LOCAL_SERVER.to_owned() } else { urls.join(",") }
     }
 }
 
@@ -172,7 +172,7 @@ mod tests {
 
     #[test]
     fn names_of_the_environment_rank() {
-        assert_eq!(from(&[]).describe(), LOCAL);
+        assert_eq!(from(&[]).describe(), LOCAL_SERVER);
         assert_eq!(from(&[("NATS_URI", "nats://a"), ("NATS_URL", "nats://b")]).describe(), "nats://b");
         assert_eq!(from(&[("NATS_URL", "nats://b"), ("MESSAGEBUS_URL", "nats://c")]).describe(), "nats://c");
         let service =

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use trunkline_ari::{DEFAULT_PREFIX, is_subject, ulid};
-use trunkline_ari_client::{NatsConfig, NatsError};
+use trunkline_ari_client::{LOCAL_SERVER, NatsConfig, NatsError};
 use trunkline_ari_rest::{AriConfig, UrlError};
 
 use crate::traces::Traces;
@@ -46,6 +46,34 @@ pub struct Config {
     pub verbose: bool,
     /// Where traces of requests are sent.
     pub traces: Option<Traces>,
+}
+
+impl Config {
+    /// The URLs of all servers that the proxy connects to. Every field is named, so that a new one is not forgotten.
+    pub fn urls(&self) -> Vec<&str> {
+        let Config {
+            nats,
+            ari,
+            traces,
+            prefix: _,
+            applications: _,
+            node: _,
+            subscribe_all: _,
+            delivery: _,
+            listen: _,
+            request_timeout: _,
+            concurrency: _,
+            drain: _,
+            announce_interval: _,
+            dialog_age: _,
+            exit_on_entity_change: _,
+            verbose: _,
+        } = self;
+        let local = nats.servers.is_empty().then_some(LOCAL_SERVER);
+        let nats = nats.servers.iter().map(String::as_str).chain(local);
+        let traces = traces.iter().map(|traces| traces.url.as_str());
+        nats.chain([&*ari.http_url, &*ari.websocket_url]).chain(traces).collect()
+    }
 }
 
 /// The JetStream stream and what waits for it.

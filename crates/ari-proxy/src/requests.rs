@@ -31,8 +31,14 @@ pub(crate) fn accept(proxy: &Arc<Proxy>, message: Message, shared: bool) {
     }
     // Its first steps are taken here and now: it takes its place in the order of arrival, and what
     // waits for nothing is at Asterisk already when a task takes over.
-    let span =
-        tracing::info_span!(target: "otlp", "ARI", otlp.name = Empty, otlp.error = Empty, ari.ok = Empty);
+    let span = tracing::info_span!(
+        target: "otlp",
+        "ARI",
+        otlp.name = Empty,
+        otlp.parent = message.trace_parent.as_deref(),
+        otlp.error = Empty,
+        ari.ok = Empty
+    );
     let mut work = Box::pin(answer(Arc::clone(proxy), message, started, shared).instrument(span));
     let first = || work.as_mut().poll(&mut Context::from_waker(Waker::noop()));
     // A fault in one request must not end the subscription that brought it.

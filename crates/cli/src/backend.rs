@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use trunkline_config::{Config, Listen};
+use trunkline_config::{Config, Listen, PassChallenges};
 use trunkline_operations::{OperationError, Operations};
 use trunkline_sip::Transport;
 use trunkline_store::Store;
@@ -24,14 +24,17 @@ pub fn answer(operations: &dyn Operations, request: Request) -> Response {
         Err(error) => return Response::failed(error.to_string()),
     };
     let changes = matches!(request, Request::Apply { .. } | Request::Delete { .. } | Request::Import { .. });
-    let unheard = || match operations.transports().filter(|_| changes) {
-        Some(transports) => store.live().load().without_listener(&transports),
-        None => Vec::new(),
+    // What resources and settings open together.
+    let opened = || {
+        let tables = store.live().load();
+        let unheard = operations.transports().map(|transports| tables.without_listener(&transports));
+        let passed = operations.passes_challenges().then(|| tables.passed_challenges()).flatten();
+        unheard.into_iter().flatten().chain(passed).collect::<Vec<_>>()
     };
-    let before = unheard();
+    let before = if changes { opened() } else { Vec::new() };
     let mut response = answer_alone(operations, &store, request);
     if let Response::Changed(changed) = &mut response {
-        changed.warnings.extend(unheard().into_iter().filter(|warning| !before.contains(warning)));
+        changed.warnings.extend(opened().into_iter().filter(|warning| !before.contains(warning)));
     }
     response
 }
@@ -90,18 +93,20 @@ pub struct StoreOnly {
     store: Arc<Store>,
     url: String,
     transports: Option<Vec<Transport>>,
+    passes_challenges: bool,
 }
 
 impl StoreOnly {
     /// Works on an open store; `url` is what it is called.
     pub fn new(store: Store, url: impl Into<String>) -> StoreOnly {
-        StoreOnly { store: Arc::new(store), url: url.into(), transports: None }
+        StoreOnly { store: Arc::new(store), url: url.into(), transports: None, passes_challenges: false }
     }
 
-    /// Knows for which transports the exchange will have a listener.
+    /// Knows for which transports the exchange will have a listener, and whether it lets challenges pass.
     #[must_use]
-    pub fn listening(mut self, transports: Vec<Transport>) -> StoreOnly {
-        self.transports = Some(transports);
+    pub fn of_exchange(mut self, config: &Config) -> StoreOnly {
+        self.transports = Some(transports(config));
+        self.passes_challenges = config.routing.pass_challenges != PassChallenges::None;
         self
     }
 }
@@ -113,6 +118,10 @@ impl Operations for StoreOnly {
 
     fn transports(&self) -> Option<Vec<Transport>> {
         self.transports.clone()
+    }
+
+    fn passes_challenges(&self) -> bool {
+        self.passes_challenges
     }
 
     fn status(&self) -> Status {

@@ -3,17 +3,18 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use trunkline_config::{Env, Loaded, PassChallenges, Role};
+use trunkline_config::{DEFAULT_PASSWORD, Env, Loaded, PassChallenges, Role};
 use trunkline_model::dialect::v2;
 use trunkline_model::document::Source;
 use trunkline_model::{Asked, Kind, Tables};
 use trunkline_store::{Store, common_user_passwords};
+use trunkline_transport::{certificates_in, check_pair};
 
 use crate::backend::transports;
 use crate::connection::{access, load_once};
 use crate::run::Failure;
 use crate::show::counted;
-use crate::stores::check_stores;
+use crate::stores::{check_stores, remedy};
 use crate::words::in_its_words;
 
 /// The text when there are no errors.
@@ -32,11 +33,12 @@ impl Good {
 /// Checks what a configuration names, and its store.
 pub(crate) fn store(loaded: &Loaded) -> Result<Good, Failure> {
     loaded.check_files().map_err(|report| Failure::Usage(report.to_string()))?;
-    check_stores(loaded).map_err(|report| Failure::Usage(report.to_string()))?;
+    check_stores(loaded, false).map_err(|report| Failure::Usage(report.to_string()))?;
     let url = loaded.config.store_url();
     if url.strip_prefix("sqlite:").is_some_and(|file| !Path::new(file).exists()) {
         let said = format!("the configuration is valid; the first start will create {url}\n");
-        return Ok(Good { said, warnings: loaded.cautions() });
+        let warnings = loaded.cautions().into_iter().chain(unused_key_store(loaded)).collect();
+        return Ok(Good { said, warnings });
     }
     let access = access(&loaded.config);
     let store = Store::open_with(&url, &access).map_err(|error| Failure::Usage(error.to_string()))?;
@@ -54,8 +56,10 @@ pub(crate) fn store(loaded: &Loaded) -> Result<Good, Failure> {
     }
     // Behind those of resources, of which the expensive ones are first.
     good.warnings.extend(loaded.cautions());
+    good.warnings.extend(unused_key_store(loaded));
     if loaded.config.runs(Role::Exchange) {
         good.warnings.extend(tables.without_listener(&transports(&loaded.config)));
+        good.warnings.extend(client_certificates(&tables));
     }
     Ok(good)
 }
@@ -79,6 +83,34 @@ pub(crate) fn paths(paths: &[PathBuf], loaded: &Loaded, env: &Env) -> Result<Goo
     let are = if sources.len() == 1 { "is" } else { "are" };
     let said = format!("{} {are} good: {}\n", counted(sources.len(), "files"), counts(&tables));
     Ok(Good::of(said, &tables, Asked::Domain))
+}
+
+/// Trunks whose certificate for the carrier cannot be used: there would be no connection to it.
+fn client_certificates(tables: &Tables) -> Vec<String> {
+    let with = tables.trunks().filter_map(|trunk| Some((trunk, trunk.client_certificate.as_ref()?)));
+    let checked = with.map(|(trunk, files)| {
+        let checked = check_pair(Path::new(&files.certificate), Path::new(&files.key));
+        checked.err().map(|error| {
+            format!(
+                "trunk {}: outbound.clientCertificate: {error}; until then there is no connection to the carrier",
+                trunk.name
+            )
+        })
+    });
+    checked.flatten().collect()
+}
+
+/// The key store of a Routr v1 without TLS or WSS is not opened when it starts: what is wrong with it is told before it is needed.
+fn unused_key_store(loaded: &Loaded) -> Option<String> {
+    let context = loaded.routr_v1.as_ref()?.pointer("/spec/securityContext")?;
+    let text = |key| context.get(key).and_then(serde_json::Value::as_str);
+    let file = text("keyStore").filter(|_| loaded.config.tls.pkcs12.file.is_none())?;
+    let error =
+        certificates_in(Path::new(file), text("keyStorePassword").unwrap_or(DEFAULT_PASSWORD)).err()?;
+    let remedy = remedy(&error).map(|remedy| format!(" ({remedy})")).unwrap_or_default();
+    Some(format!(
+        "`spec.securityContext.keyStore`: {error}{remedy}; it is not used while no transport is TLS or WSS"
+    ))
 }
 
 /// Keys of documents of Routr v1 that mean nothing here, and values that are used otherwise.

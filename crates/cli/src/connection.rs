@@ -10,7 +10,7 @@ use trunkline_config::{Config, Env, Loaded, Report, Role, Stored};
 use trunkline_operations::Operations;
 use trunkline_store::{Access, Store, StoreError, StoredConfiguration, stored_configuration};
 
-use crate::backend::{StoreOnly, answer, transports};
+use crate::backend::{StoreOnly, answer};
 use crate::protocol::{Request, Response};
 use crate::run::Offline;
 
@@ -138,7 +138,7 @@ impl Connection {
         let store = Store::open_with(&url, &access(config)).map_err(ConnectError::Store)?;
         let mut alone = StoreOnly::new(store, url);
         if config.runs(Role::Exchange) {
-            alone = alone.listening(transports(config));
+            alone = alone.of_exchange(config);
         }
         Ok(Connection::Direct(offline(config, alone)))
     }

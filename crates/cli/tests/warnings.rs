@@ -120,13 +120,31 @@ fn what_others_call_at_your_expense_is_first() {
 fn a_trunk_without_credentials() {
     let place = Place::new();
     place.ok("domains create sip.local");
-    place.ok("trunks create carrier --host sip.carrier.example");
-    let said = warned(&place, "check", "");
-    assert!(said.contains("warning: trunk carrier: without outbound.credentialsRef"), "{said}");
+    // The command says what `check` says.
+    let said = warned(&place, "trunks create carrier --host sip.carrier.example", "");
+    assert!(said.starts_with("warning: trunk carrier: without outbound.credentialsRef"), "{said}");
+    assert_eq!(warned(&place, "check", ""), said);
+    let login = "trunks create other --host sip.other.example --user account --generate-password";
+    assert_eq!(warned(&place, login, ""), "", "it has credentials");
     place.set("routing: {passChallenges: none}");
     assert_eq!(warned(&place, "check", ""), "");
     place.set("routing: {passChallenges: all}");
     assert!(warned(&place, "check", "").contains("trunk carrier: without"));
+}
+
+/// Files of a resource may be mended while the exchange runs, so they are no error.
+#[test]
+fn a_certificate_for_a_carrier_that_cannot_be_used() {
+    let place = Place::new();
+    place.set("routing: {passChallenges: none}");
+    place.ok("domains create sip.local");
+    place.ok("trunks create carrier --host sip.carrier.example");
+    let files = "--set outbound.clientCertificate.certificate=/no/chain.pem --set outbound.clientCertificate.key=/no/key.pem";
+    assert_eq!(warned(&place, &format!("trunks update carrier {files}"), ""), "");
+    let said = warned(&place, "check", "");
+    for part in ["outbound.clientCertificate: cannot read /no/chain.pem", "no connection to the carrier"] {
+        assert!(said.starts_with("warning: trunk carrier: ") && said.contains(part), "{part}: {said}");
+    }
 }
 
 #[test]
@@ -264,7 +282,8 @@ fn a_value_that_does_not_fit_is_named() {
 #[test]
 fn a_transport_without_a_listener() {
     let place = Place::new();
-    let config = format!("data: {}\nlisten: {{tls: [], ws: [], wss: []}}\n", place.path("").display());
+    let more = "listen: {tls: [], ws: [], wss: []}\nrouting: {passChallenges: none}";
+    let config = format!("data: {}\n{more}\n", place.path("").display());
     std::fs::write(place.path("trunkline.yaml"), config).expect("written");
     place.ok("domains create sip.local");
     let said = warned(&place, "trunks create carrier --host sip.carrier.example --transport tls", "");

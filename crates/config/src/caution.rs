@@ -6,6 +6,7 @@ use ipnet::IpNet;
 
 use crate::keys::Origin;
 use crate::load::Loaded;
+use crate::observing::Otlp;
 use crate::sections::{ClientAuth, DigestUri, EventType, Events, OpenMethod, PassChallenges, Role};
 use crate::tree::Config;
 
@@ -24,7 +25,9 @@ impl Loaded {
             };
             format!("`{path}{shown}`{place}: {what}")
         };
-        of(&self.config).into_iter().chain(of_events(&self.config.events)).map(told).collect()
+        let config = &self.config;
+        let all = of(config).into_iter().chain(of_events(&config.events)).chain(of_traces(config));
+        all.map(told).collect()
     }
 }
 
@@ -97,9 +100,37 @@ fn of(config: &Config) -> Vec<Caution> {
     let what = "logins and tokens are sent unencrypted";
     let open = config.routr_v1.addr.is_some_and(|addr| plain(addr.ip())) && !config.routr_v1.tls;
     when(open, "routrV1.tls", what);
-    let what = "traces are sent unencrypted to another machine: use https://";
-    when(config.otlp.url.as_deref().is_some_and(leaves_in_plaintext), "otlp.url", what);
     found
+}
+
+fn of_traces(config: &Config) -> Vec<Caution> {
+    let (o, usual) = (&config.otlp, Otlp::default());
+    let unused = o.url.is_none();
+    let what = "has no effect without `otlp.url`";
+    let url = o.url.as_deref();
+    let all = [
+        (unused && o.authorization != usual.authorization, "otlp.authorization", what),
+        (unused && o.trusted_ca.is_some(), "otlp.trustedCa", what),
+        (unused && o.calls_percent != usual.calls_percent, "otlp.callsPercent", what),
+        (
+            url.is_some_and(leaves_in_plaintext),
+            "otlp.url",
+            "traces are sent unencrypted to another machine: use https://",
+        ),
+        (url.is_some_and(has_no_path), "otlp.url", "has no path: collectors take traces at /v1/traces"),
+        (
+            !unused && config.events.memory == 0 && o.calls_percent > 0,
+            "otlp.callsPercent",
+            "no events of requests are kept (`events.memory`), so there are no traces of calls",
+        ),
+    ];
+    all.into_iter().filter(|(holds, ..)| *holds).map(|(_, path, what)| (path, what)).collect()
+}
+
+/// Does a URL end with its host, or with the slash behind it?
+fn has_no_path(url: &str) -> bool {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    rest.split_once('/').is_none_or(|(_, path)| path.is_empty())
 }
 
 fn of_events(e: &Events) -> Vec<Caution> {
@@ -115,6 +146,28 @@ fn of_events(e: &Events) -> Vec<Caution> {
     when(e.memory == 0 && of_requests(&e.webhook.types), "events.webhook.types", what);
     let what = "events are sent unencrypted to another machine: use https://";
     when(e.webhook.url.as_deref().is_some_and(leaves_in_plaintext), "events.webhook.url", what);
+    let what = "has no effect without `events.nats.url`";
+    let n = &e.nats;
+    for (is_set, path) in [
+        (n.trusted_ca.is_some(), "events.nats.trustedCa"),
+        (n.cert.is_some(), "events.nats.cert"),
+        (!n.user.is_empty(), "events.nats.user"),
+        (!n.password.0.is_empty(), "events.nats.password"),
+        (!n.token.0.is_empty(), "events.nats.token"),
+    ] {
+        when(is_set && n.url.is_none(), path, what);
+    }
+    let what = "has no effect without `events.webhook.url`";
+    let w = &e.webhook;
+    for (is_set, path) in [
+        (w.trusted_ca.is_some(), "events.webhook.trustedCa"),
+        (!w.secret.0.is_empty(), "events.webhook.secret"),
+        (w.secret_file.is_some(), "events.webhook.secretFile"),
+        (!w.types.is_empty(), "events.webhook.types"),
+        (w.spool.is_some(), "events.webhook.spool"),
+    ] {
+        when(is_set && w.url.is_none(), path, what);
+    }
     let what = "events and the login are sent unencrypted to another machine: use tls://";
     let at = e.nats.url.as_deref().and_then(|url| url.strip_prefix("nats://"));
     when(at.is_some_and(is_elsewhere) && !e.nats.needs_tls(), "events.nats.url", what);

@@ -45,7 +45,8 @@ pub(crate) fn check(config: &Config) -> Vec<Misfit> {
     unless((16..=240).contains(&l.headers), "limits.headers", "headers must be between 16 and 240");
     unless(l.idle_seconds > 0, "limits.idleSeconds", "idleSeconds must be at least 1");
     unless(l.partial_seconds > 0, "limits.partialSeconds", "partialSeconds must be at least 1");
-    unless(l.call_bytes >= 1 << 20, "limits.callBytes", "callBytes must be at least 1048576");
+    let message = "callBytes must be between 1048576 and 4294967295";
+    unless(l.call_bytes >= 1 << 20, "limits.callBytes", message);
     let message = "connectionsPerAddress must be at least 1";
     unless(l.connections_per_address > 0, "limits.connectionsPerAddress", message);
     unless(l.unsent_bytes >= 65_536, "limits.unsentBytes", "unsentBytes must be at least 65536");
@@ -178,6 +179,15 @@ fn is_filter(filter: &str) -> bool {
     ["off", "error", "warn", "info", "debug", "trace"].iter().any(|known| level.eq_ignore_ascii_case(known))
 }
 
+/// The folder of resources, where there is none: the exchange would start without a single account.
+pub(crate) fn missing_data(config: &Config) -> Option<Misfit> {
+    let url = config.store_url();
+    let (_, folder) =
+        url.split_once(':').filter(|(scheme, _)| matches!(*scheme, "files" | "routr-v1" | "routr-v1-rc2"))?;
+    let message = format!("there is no folder {folder}, in which the resources are to be");
+    (!Path::new(folder).is_dir()).then_some(Misfit { path: "data", message })
+}
+
 /// Files that cannot be read, and folders that are not there.
 pub(crate) fn missing_files(config: &Config) -> Vec<Misfit> {
     let t = &config.tls;
@@ -198,7 +208,7 @@ pub(crate) fn missing_files(config: &Config) -> Vec<Misfit> {
     let files = named.into_iter().filter_map(|(path, file)| Some((path, file.as_ref()?)));
     let more =
         t.certificates.iter().flat_map(|c| [("tls.certificates", &c.cert), ("tls.certificates", &c.key)]);
-    let mut misfits = Vec::new();
+    let mut misfits = Vec::from_iter(missing_data(config));
     for (path, file) in files.chain(more) {
         if let Err(error) = std::fs::File::open(file) {
             misfits.push(Misfit { path, message: format!("cannot read {}: {error}", file.display()) });

@@ -30,7 +30,7 @@ pub use host_port::HostPort;
 pub use keys::{Env, Origin, Value};
 pub use load::{Loaded, holds_v1 as is_routr_v1};
 pub use observing::{Log, LogFormat, Otlp, Trace};
-pub use routr_v1::{Stored, conversion};
+pub use routr_v1::{DEFAULT_PASSWORD, Stored, conversion};
 pub use routr_v2::{
     DispatcherRole, LocationCache, LocationRole, MiddlewareEntry, ProcessorEntry, RoleEnv, RoleFile, RoleTls,
     default_file as default_role_file, is_role_file, read_users,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use trunkline_model::dialect::v2::of_resources;
 use trunkline_model::document::{Place, Reading, Report, Source, nearest, parse};
 
-use crate::check::{Misfit, check, missing_files};
+use crate::check::{Misfit, check, missing_data, missing_files};
 use crate::keys::{Env, Keys, Origin, Value, variable};
 use crate::routr_v1::{Stored, convert, is_v1};
 use crate::tree::Config;
@@ -112,6 +112,7 @@ impl Config {
 /// The key of a configuration of Routr v1 that a file of ours comes from.
 fn key_in_v1(path: &'static str) -> &'static str {
     match path {
+        "data" => "spec.dataSource.parameters.path",
         "tls.pkcs12.file" => "spec.securityContext.keyStore",
         "tls.clientCa" | "tls.trustedCa" => "spec.securityContext.trustStore",
         "routrV1.pkcs12.file" => "spec.restService.keyStore",
@@ -179,11 +180,16 @@ impl Loaded {
 
     /// Looks for what the configuration names on this machine: files that must be readable, folders that must be there.
     pub fn check_files(&self) -> Result<(), Report> {
-        let mut report = Report::default();
-        for misfit in missing_files(&self.config) {
-            note(&mut report, &self.values, &misfit);
-        }
-        report.unless(())
+        self.report_of(missing_files(&self.config))
+    }
+
+    /// Looks for the folder of the resources alone, where they are in one.
+    pub fn check_data(&self) -> Result<(), Report> {
+        self.report_of(missing_data(&self.config))
+    }
+
+    fn report_of(&self, misfits: impl IntoIterator<Item = Misfit>) -> Result<(), Report> {
+        self.report(misfits.into_iter().map(|misfit| (misfit.path, misfit.message, None)).collect())
     }
 
     /// The same report for what others find wrong with values: key, message and remedy of each.

@@ -144,7 +144,7 @@ section! {
         transaction_bytes: u32 = 1 << 30, "transactionBytes";
         /// Those of one source that is not registered here and is no trunk or peer; an IPv6 /64 counts as one.
         stranger_bytes: u32 = 4 << 20, "strangerBytes";
-        /// Bytes that ringing and answered calls may hold together; new ones get 503 beyond it.
+        /// Bytes that ringing and answered calls may hold together, at least 1,048,576; new ones get 503 beyond it.
         call_bytes: u32 = 1 << 30, "callBytes";
         /// Those of one account, peer, trunk or unknown source, in percent of the bytes of all.
         account_percent: u32 = 25, "accountPercent";

@@ -201,10 +201,11 @@ fn what_is_unsafe_or_does_nothing_is_told() {
         "http.addr",
         "accessControl.allow",
         "log.level",
-        "otlp.url",
         "events.types",
         "events.webhook.url",
         "events.nats.url",
+        "otlp.url",
+        "otlp.callsPercent",
     ];
     assert_eq!(keys, expected);
     assert!(
@@ -214,6 +215,41 @@ fn what_is_unsafe_or_does_nothing_is_told() {
     );
     let by_variable = "`calls.retentionDays: 30` (TRUNKLINE_CALLS_RETENTION_DAYS): has no effect";
     assert!(said[15].starts_with(by_variable), "{}", said[15]);
+}
+
+#[test]
+fn receivers_without_a_url_are_told() {
+    let text = "otlp: {authorization: a, trustedCa: a.pem, callsPercent: 5}\n\
+                events: {webhook: {trustedCa: a.pem, secret: s, types: [call], spool: x},\n\
+                  nats: {user: u, password: p, token: t, trustedCa: a.pem, cert: b.pem, key: c.pem}}\n";
+    let said = read(text, &Env::default()).cautions();
+    for (key, url) in [
+        ("otlp.authorization", "otlp.url"),
+        ("otlp.trustedCa", "otlp.url"),
+        ("otlp.callsPercent", "otlp.url"),
+        ("events.nats.trustedCa", "events.nats.url"),
+        ("events.nats.cert", "events.nats.url"),
+        ("events.nats.user", "events.nats.url"),
+        ("events.nats.password", "events.nats.url"),
+        ("events.nats.token", "events.nats.url"),
+        ("events.webhook.trustedCa", "events.webhook.url"),
+        ("events.webhook.secret", "events.webhook.url"),
+        ("events.webhook.types", "events.webhook.url"),
+        ("events.webhook.spool", "events.webhook.url"),
+    ] {
+        let end = format!("has no effect without `{url}`");
+        let is_told = said.iter().any(|line| line.starts_with(&format!("`{key}: ")) && line.ends_with(&end));
+        assert!(is_told, "{key}: {said:#?}");
+    }
+    assert_eq!(said.len(), 12, "{said:#?}");
+    for (url, is_told) in [
+        ("https://c.example", true),
+        ("https://c.example:4318/", true),
+        ("https://c.example/v1/traces", false),
+    ] {
+        let said = read(&format!("otlp: {{url: '{url}'}}\n"), &Env::default()).cautions();
+        assert_eq!(said.iter().any(|line| line.contains("has no path")), is_told, "{url}: {said:?}");
+    }
 }
 
 #[test]

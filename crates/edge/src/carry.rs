@@ -68,7 +68,8 @@ impl Edge {
                 Output::Answer(code) => self.answer_locally(io, context, code),
                 Output::Ask(asked) => {
                     if let Question::Address(how) = asked.what {
-                        self.note_ended(io, asked.branch, how);
+                        let sent = context.proxy.branch(asked.branch).is_some_and(|b| !b.sent().is_empty());
+                        self.note_ended(io, (asked.branch, sent), how);
                     }
                     let answer = self.find_out(io, slot, context, asked, heard);
                     context.proxy.handle(Input::Answer(asked, answer, heard), io.now(), &mut self.work);

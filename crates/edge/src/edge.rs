@@ -74,8 +74,8 @@ pub(crate) struct Edge {
     pub(crate) next_background: u64,
     /// When an ICMP error that shows nothing is looked at again.
     pub(crate) next_doubt: u64,
-    /// The message at hand is one of our own, in the name of a party.
-    pub(crate) own: bool,
+    /// The message at hand is one of our own, in the name of a party: why there is one.
+    pub(crate) own: Option<&'static str>,
     /// It was answered here: it has not gone on.
     pub(crate) own_refused: bool,
     /// Calls of which too much would have to be kept to hang up later: they are ended when the message at hand is done with.
@@ -120,7 +120,7 @@ impl Edge {
             registry: Registry::default(),
             next_background: 0,
             next_doubt: 0,
-            own: false,
+            own: None,
             own_refused: false,
             unkept: Vec::new(),
         }

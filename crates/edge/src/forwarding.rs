@@ -445,7 +445,7 @@ impl Edge {
             identity: self.identity(&inbound.message, inbound.message.cseq(), true),
             tagged: !inbound.message.to_tag().is_empty(),
             heard: false,
-            own: self.own,
+            own: self.own.is_some(),
             refused: None,
             hung_up: false,
             request: self.events.request(),

@@ -258,7 +258,7 @@ impl Edge {
         &mut self,
         io: &mut Io<'_>,
         memory: &mut MessageMemory,
-        (number, cause, reason): (u64, Cause, &str),
+        (number, cause, reason): (u64, Cause, &'static str),
         line: &[u8],
     ) -> bool {
         let Some([caller, callee]) = self.shared.calls.talkers(number) else { return false };
@@ -276,9 +276,10 @@ impl Edge {
         let ended = remains || self.shared.calls.hang_up(number, (cause, reason), io.unix_ms());
         let untold = [to_caller, to_callee].map(|bye| {
             let Some((flow, bye)) = bye.filter(|_| ended) else { return ended };
-            (self.own, self.own_refused) = (true, false);
+            let why = if reason.is_empty() { cause.name() } else { reason };
+            (self.own, self.own_refused) = (Some(why), false);
             self.take_message(io, memory, &flow, &bye);
-            self.own = false;
+            self.own = None;
             self.own_refused
         });
         self.shared.hanging.finish(number, untold);

@@ -37,11 +37,15 @@ impl Edge {
                 uri: m.uri_text(),
                 from: m.from().map_or(b"", |from| from.uri),
                 call_id: m.call_id(),
-                agent: header(HeaderName::UserAgent).unwrap_or_default(),
+                agent: match self.own {
+                    Some(why) => why.as_bytes(),
+                    None => header(HeaderName::UserAgent).unwrap_or_default(),
+                },
                 contact: contact.map_or(b"", |(host, _)| host),
                 transport: inbound.flow.transport,
                 source,
                 inside: !m.to_tag().is_empty(),
+                own: self.own.is_some(),
                 credentials: [HeaderName::Authorization, HeaderName::ProxyAuthorization]
                     .into_iter()
                     .any(|name| header(name).is_some()),
@@ -93,9 +97,10 @@ impl Edge {
         self.events.note(io.unix_ms(), Event::Heard(heard));
     }
 
-    /// A branch is given up, and the next way is looked for.
-    pub(crate) fn note_ended(&mut self, io: &Io<'_>, branch: u8, how: transaction::Failure) {
+    /// A branch is given up, and the next way is looked for. `sent`: something was sent to its target.
+    pub(crate) fn note_ended(&mut self, io: &Io<'_>, (branch, sent): (u8, bool), how: transaction::Failure) {
         match how {
+            transaction::Failure::Silent if !sent => self.note_failed(io, branch, Failure::NoWay),
             transaction::Failure::Silent => self.note_failed(io, branch, Failure::Silent),
             // They were noted as they came.
             transaction::Failure::Unreachable

@@ -120,7 +120,7 @@ impl Edge {
         if inbound.method == Method::Ack {
             return;
         }
-        if self.own {
+        if self.own.is_some() {
             // The party in whose name it is has sent nothing, so that it gets no answer either.
             self.own_refused = true;
             return;

@@ -53,8 +53,8 @@ pub(crate) struct Suspended {
     pub(crate) decided: Option<Box<Decision>>,
     /// Its number among the events.
     pub(crate) request: u64,
-    /// Is it a request of our own, which nobody has sent?
-    pub(crate) own: bool,
+    /// It is a request of our own, which nobody has sent: why there is one.
+    pub(crate) own: Option<&'static str>,
     /// By when its sender has given up.
     pub(crate) until: Now,
     /// It had its 100.
@@ -74,7 +74,7 @@ impl Suspended {
             left: 1,
             decided: None,
             request: 0,
-            own: false,
+            own: None,
             until: now + T1_64,
             told: false,
         }

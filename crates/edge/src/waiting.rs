@@ -124,7 +124,7 @@ impl Edge {
         self.events.note(io.unix_ms(), Event::GoesOn);
         self.own = suspended.own;
         self.go_on_with(io, memory, suspended);
-        self.own = false;
+        self.own = None;
         self.suspensions.again = None;
         self.suspensions.request = 0;
     }
@@ -182,7 +182,7 @@ impl Edge {
     /// Sends the 100 of requests other than INVITE that are due (RFC 4320 §4.1).
     fn tell_late(&mut self, io: &mut Io<'_>, now: Now) {
         let due = |s: &&mut Suspended| {
-            if s.own {
+            if s.own.is_some() {
                 return false;
             }
             let since = (s.until + E_AT_T2).saturating_sub(T1_64);
@@ -215,7 +215,7 @@ impl Edge {
             if let Cause::Media(awaited) = &suspended.cause {
                 self.end_awaited(awaited);
             }
-            if let (Waiting::Request(_), false) = (suspended.what, suspended.own) {
+            if let (Waiting::Request(_), None) = (suspended.what, suspended.own) {
                 let shared = self.shared.clone();
                 read_again(&shared.guard, &suspended.flow, &suspended.bytes, |inbound| {
                     self.refuse(io, inbound, Reason::WaitTooLong);

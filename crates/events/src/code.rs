@@ -64,7 +64,7 @@ pub(crate) fn put(out: &mut Vec<u8>, request: u64, at: u64, event: Event<'_>) {
     let kind = match event {
         Event::Arrived(a) => {
             out.push(a.transport as u8);
-            let flags = [a.inside, a.credentials, a.private_media, a.rewritten];
+            let flags = [a.inside, a.credentials, a.private_media, a.rewritten, a.own];
             out.push(flags.into_iter().rev().fold(0, |all, flag| all << 1 | u8::from(flag)));
             address(out, a.source);
             for part in [a.method, a.uri, a.from, a.call_id, a.agent, a.contact] {
@@ -172,6 +172,12 @@ impl<'a> Head<'a> {
         self.kind == ANSWERED
     }
 
+    /// Has the request credentials? Of an arrival.
+    pub(crate) fn has_credentials(&self) -> bool {
+        // Behind the transport.
+        self.fields.get(1).is_some_and(|flags| flags & 2 != 0)
+    }
+
     /// The whole event.
     pub(crate) fn entry(&self) -> Option<Entry<'a>> {
         let event = read(self.kind, &mut Reader(self.fields))?;
@@ -240,6 +246,7 @@ fn read<'a>(kind: u8, r: &mut Reader<'a>) -> Option<Event<'a>> {
                 credentials: flags & 2 != 0,
                 private_media: flags & 4 != 0,
                 rewritten: flags & 8 != 0,
+                own: flags & 16 != 0,
             })
         }
         2 => Event::Fact { words: r.words()?, names: r.words()? },
@@ -290,6 +297,7 @@ mod tests {
                 credentials: false,
                 private_media: true,
                 rewritten: false,
+                own: true,
             }),
             Event::Arrived(Arrival {
                 method: b"REGISTER",
@@ -304,6 +312,7 @@ mod tests {
                 credentials: true,
                 private_media: false,
                 rewritten: true,
+                own: false,
             }),
             Event::Fact { words: "{} is agent {}", names: "1002\0agent-02" },
             Event::Waits(b"carrier.example"),

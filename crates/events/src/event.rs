@@ -53,7 +53,7 @@ pub struct Arrival<'a> {
     pub from: &'a [u8],
     /// The Call-ID.
     pub call_id: &'a [u8],
-    /// The name of the client software (User-Agent), if it says one.
+    /// The name of the client software (User-Agent), if it says one; of a request of our own why there is one.
     pub agent: &'a [u8],
     /// The address in the topmost Contact's host, if it is another than the packet's source; else empty.
     pub contact: &'a [u8],
@@ -63,6 +63,8 @@ pub struct Arrival<'a> {
     pub source: SocketAddr,
     /// It has a To tag.
     pub inside: bool,
+    /// Nobody sent it: the exchange ends a call, in the name of a party that is at `source`.
+    pub own: bool,
     /// It has credentials.
     pub credentials: bool,
     /// Its SDP names a private address, and it came from a public one.
@@ -133,10 +135,12 @@ pub enum Failure {
     TlsRefused = 10,
     /// The TLS handshake failed.
     NoHandshake = 11,
+    /// Nothing was sent: no address of the target can be used.
+    NoWay = 12,
 }
 
 impl Failure {
-    pub(crate) const ALL: [Failure; 12] = [
+    pub(crate) const ALL: [Failure; 13] = [
         Failure::Silent,
         Failure::Unreachable,
         Failure::NoConnection,
@@ -149,6 +153,7 @@ impl Failure {
         Failure::CertificateUntrusted,
         Failure::TlsRefused,
         Failure::NoHandshake,
+        Failure::NoWay,
     ];
 
     /// Its name in events.
@@ -166,6 +171,7 @@ impl Failure {
             Failure::CertificateUntrusted => "certificate-untrusted",
             Failure::TlsRefused => "tls-refused",
             Failure::NoHandshake => "no-handshake",
+            Failure::NoWay => "no-way",
         }
     }
 }

@@ -32,10 +32,12 @@ mod log;
 mod notice;
 mod recorder;
 mod refusals;
+mod refused;
 mod requests;
 mod story;
 mod subscription;
 mod types;
+mod unanswered;
 
 pub use board::{Board, BoardReader};
 pub use code::{Entry, Events};
@@ -46,8 +48,10 @@ pub use notice::{
     notice_headers, notice_text,
 };
 pub use recorder::Recorder;
-pub use refusals::{PER_SECOND, Refusal, Refusals, Refused};
+pub use refusals::{PER_SECOND, Refusal, Refusals};
+pub use refused::Refused;
 pub use requests::Requests;
 pub use story::{Query, Step, Story, filled, shown, stories, stories_of};
 pub use subscription::Subscription;
 pub use types::{EventTypes, LOST, TYPES};
+pub use unanswered::{ABANDONED, Abandoned};

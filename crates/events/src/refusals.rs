@@ -1,15 +1,14 @@
 //! Requests that were refused, and calls that failed elsewhere, found in the logs as they happen: what a line of the operator's log says of each.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use trunkline_reasons::Reason;
-use trunkline_sip::Transport;
 
 use crate::code::{Events, Head};
 use crate::event::{Answer, Event};
 use crate::log::{Cursor, Log};
-use crate::story::shown;
+use crate::refused::Refused;
+use crate::unanswered::{Abandoned, Unanswered};
 
 /// Refusals told in a second, at most, and calls that failed elsewhere.
 pub const PER_SECOND: u32 = 50;
@@ -27,23 +26,6 @@ pub struct Refusal {
     pub ours: bool,
 }
 
-/// What is told of a request.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refused {
-    /// Where it came from.
-    pub source: SocketAddr,
-    /// How it came.
-    pub transport: Transport,
-    /// Its method.
-    pub method: String,
-    /// The URI of From.
-    pub from: String,
-    /// The Request-URI.
-    pub to: String,
-    /// The Call-ID.
-    pub call_id: String,
-}
-
 /// Reads the logs of all shards. Of most events it reads the head alone.
 #[derive(Debug, Default)]
 pub struct Refusals {
@@ -52,6 +34,7 @@ pub struct Refusals {
     /// Of the exchange's own refusals, and of the others.
     told: [u32; 2],
     left_out: u64,
+    unanswered: Unanswered,
     bytes: Vec<u8>,
 }
 
@@ -67,6 +50,7 @@ impl Refusals {
             }
         };
         self.cursors.resize(logs.len(), Cursor::default());
+        self.unanswered.begin();
         let mut bytes = std::mem::take(&mut self.bytes);
         for (n, log) in logs.iter().enumerate() {
             // Whoever writes faster than this reads keeps nobody here for ever.
@@ -83,15 +67,34 @@ impl Refusals {
         left_out
     }
 
+    /// Gives the calls that were challenged, and that nobody has gone on with for a while.
+    pub fn abandoned(&mut self, now: u64, tell: impl FnMut(&Abandoned)) {
+        self.unanswered.end(now, tell);
+    }
+
     fn take(&mut self, log: &Log, bytes: &[u8], tell: &mut impl FnMut(&Refusal)) {
         let mut events = Events::new(bytes);
+        let mut arrived: Option<Head<'_>> = None;
         while let Some(head) = events.head() {
-            let entry = Some(head).filter(Head::is_answer).and_then(|head| head.entry());
-            let Some(Event::Answered(Answer { code: status @ 200.., ours, reason: Some(reason) })) =
-                entry.map(|entry| entry.event)
+            if head.is_arrival() {
+                arrived = Some(head);
+                if head.has_credentials() {
+                    self.unanswered.answered(&head);
+                }
+                continue;
+            }
+            let Some(entry) = Some(head).filter(Head::is_answer).and_then(|head| head.entry()) else {
+                continue;
+            };
+            let Event::Answered(Answer { code: status @ 200.., ours, reason: Some(reason) }) = entry.event
             else {
                 continue;
             };
+            // A challenge follows its request at once.
+            let challenged = arrived.filter(|a| ours && a.request == head.request && !a.has_credentials());
+            if let Some(arrival) = challenged.filter(|_| reason.is_challenge()) {
+                self.unanswered.challenged(&arrival, status, entry.at);
+            }
             // A callee's challenge is for the caller to answer.
             if !is_refusal(reason) || !ours && matches!(status, ..300 | 401 | 407) {
                 continue;
@@ -121,14 +124,7 @@ fn arrival(bytes: &[u8], request: u64) -> Option<Refused> {
             && head.is_arrival()
             && let Event::Arrived(a) = head.entry()?.event
         {
-            return Some(Refused {
-                source: a.source,
-                transport: a.transport,
-                method: shown(a.method),
-                from: shown(a.from),
-                to: shown(a.uri),
-                call_id: shown(a.call_id),
-            });
+            return Some(Refused::of(&a));
         }
     }
     None
@@ -152,6 +148,8 @@ mod tests {
     use super::*;
     use crate::event::Arrival;
     use crate::recorder::Recorder;
+    use crate::unanswered::MOST;
+    use trunkline_sip::Transport;
 
     fn arrive(recorder: &mut Recorder, from: &[u8]) {
         request(recorder, b"REGISTER", from);
@@ -175,6 +173,7 @@ mod tests {
                 credentials: true,
                 private_media: false,
                 rewritten: false,
+                own: false,
             }),
         );
     }
@@ -225,5 +224,66 @@ mod tests {
         assert_eq!(refusals.turn(&logs, 2_500, |_| count += 1), 0);
         assert_eq!(refusals.turn(&logs, 3_000, |_| count += 1), u64::from(200 - PER_SECOND));
         assert_eq!(count, PER_SECOND, "nothing is told twice");
+    }
+
+    fn invite(call_id: &str, credentials: bool) -> Event<'_> {
+        Event::Arrived(Arrival {
+            method: b"INVITE",
+            uri: b"sip:1002@sip.local",
+            from: b"sip:1001@sip.local",
+            call_id: call_id.as_bytes(),
+            agent: b"",
+            contact: b"",
+            transport: Transport::Udp,
+            source: "192.0.2.7:5060".parse().unwrap(),
+            inside: false,
+            own: false,
+            credentials,
+            private_media: false,
+            rewritten: false,
+        })
+    }
+
+    fn note(recorder: &mut Recorder, at: u64, events: &[Event<'_>]) {
+        recorder.clear();
+        recorder.begin();
+        events.iter().for_each(|event| recorder.note(at, *event));
+        recorder.commit();
+    }
+
+    #[test]
+    fn calls_that_nobody_goes_on_with_are_told_once() {
+        let logs = [(); 2].map(|()| Arc::new(Log::new(1 << 20)));
+        let mut recorders = [0, 1].map(|n| Recorder::new(Arc::clone(&logs[n]), n as u8));
+        let challenge =
+            Event::Answered(Answer { code: 401, reason: Reason::from_code("auth.required"), ours: true });
+        let mut refusals = Refusals::default();
+        let mut turn = |now| {
+            let mut told = Vec::new();
+            refusals.turn(&logs, now, |_| {});
+            refusals.abandoned(now, |call| told.push((call.request.call_id.clone(), call.at, call.status)));
+            told
+        };
+        let [one, two] = &mut recorders;
+        // The repetition with credentials is in a log that is read before that of the challenge, and perhaps a turn earlier.
+        note(one, 1_100, &[invite("goes-on", true)]);
+        note(two, 1_000, &[invite("goes-on", false), challenge]);
+        note(two, 1_000, &[invite("given-up", false), challenge]);
+        note(two, 1_000, &[invite("repeated", false), challenge]);
+        note(one, 1_100, &[invite("late", true)]);
+        assert_eq!(turn(1_200), []);
+        note(two, 1_000, &[invite("late", false), challenge]);
+        note(one, 5_000, &[invite("repeated", false), challenge]);
+        note(one, 5_000, &[invite("another", true), challenge]);
+        assert_eq!(turn(5_001), []);
+        assert_eq!(turn(11_001), [("given-up".to_owned(), 1_000, 401)]);
+        assert_eq!(turn(15_001), [("repeated".to_owned(), 5_000, 401)]);
+        assert_eq!(turn(60_000), []);
+        // A flood takes no more memory than there is for it.
+        for n in 0..6_000 {
+            note(one, 70_000, &[invite(&n.to_string(), false), challenge]);
+        }
+        turn(70_001);
+        assert_eq!(turn(90_000).len(), MOST);
     }
 }

@@ -64,6 +64,33 @@ pub struct LiveCall {
     /// Ref of the agent or peer that calls, or of the trunk.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub caller_ref: Option<String>,
+    /// Ref of the agent, peer or number that is called.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub callee_ref: Option<String>,
+    /// Which way it goes, e.g. `agent-to-pstn`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub direction: String,
+    /// Of a diverted call: who was called first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_called: Option<String>,
+    /// When it began, in milliseconds of Unix time.
+    #[serde(default)]
+    pub started_ms: u64,
+    /// When it first rang.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rang_ms: Option<u64>,
+    /// When it was answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answered_ms: Option<u64>,
+    /// The codec of the answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub codec: Option<String>,
+    /// The caller's tag.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from_tag: Option<String>,
+    /// The callee's tag.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to_tag: Option<String>,
 }
 
 /// A call, as its record has it.

@@ -54,6 +54,11 @@ pub trait Operations: Send + Sync + 'static {
         None
     }
 
+    /// Do challenges of carriers reach the phones of callers (`routing.passChallenges`)?
+    fn passes_challenges(&self) -> bool {
+        false
+    }
+
     /// The latest lines of the log.
     fn recent_log(&self) -> String {
         String::new()

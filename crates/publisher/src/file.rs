@@ -57,12 +57,13 @@ impl FileSink {
         match self.lines.write(self.events.iter().map(Published::line)) {
             Ok(()) => {
                 self.missing = 0;
+                self.counters.works();
                 self.counters.publish(count);
             }
             Err(error) => {
                 self.missing += count;
                 self.counters.lose(count);
-                self.counters.fail();
+                self.counters.fail(&error.to_string());
                 if self.complained.is_none_or(|at| at.elapsed() >= SILENCE) {
                     self.complained = Some(Instant::now());
                     let path = self.lines.path.display();

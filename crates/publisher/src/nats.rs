@@ -2,11 +2,12 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use async_nats::{Client, ConnectOptions, Event};
+use async_nats::{Client, ConnectOptions, Event, Server};
+use parking_lot::Mutex;
 use serde_json::{Map, Value, json};
 use trunkline_events::EventTypes;
 
@@ -77,7 +78,75 @@ impl Drop for Nats {
     }
 }
 
-fn options(config: &NatsConfig, connected: Arc<AtomicBool>) -> ConnectOptions {
+/// What is known of the connection.
+struct Link {
+    /// The URL, for the log. It has neither user name nor password, which have keys of their own.
+    url: String,
+    connected: AtomicBool,
+    /// Attempts that had failed when the last one began.
+    failed: AtomicUsize,
+    /// The cause that the log told last.
+    told: Mutex<Option<String>>,
+    counters: Arc<SinkCounters>,
+}
+
+impl Link {
+    fn new(config: &NatsConfig, counters: &Arc<SinkCounters>) -> Link {
+        Link {
+            url: config.url.clone(),
+            connected: AtomicBool::new(false),
+            failed: AtomicUsize::new(0),
+            told: Mutex::default(),
+            counters: counters.clone(),
+        }
+    }
+
+    /// An attempt begins. The client library tells here why the one before it failed: its events have only the kind of the failure. Each
+    /// cause is logged once, until there is a connection.
+    fn on_attempt(&self, servers: &[Server]) {
+        let failed = servers.iter().map(|server| server.failed_attempts).sum();
+        let before = self.failed.swap(failed, Ordering::AcqRel);
+        let Some(why) = servers.iter().find_map(|server| server.last_error.as_deref()) else { return };
+        if failed <= before {
+            return;
+        }
+        self.counters.fail(why);
+        let mut told = self.told.lock();
+        if told.as_deref() != Some(why) {
+            tracing::warn!(url = self.url, error = why, "cannot connect to NATS (events.nats); trying again");
+            *told = Some(why.to_owned());
+        }
+    }
+
+    fn on_event(&self, event: &Event) {
+        match event {
+            Event::Connected => {
+                self.connected.store(true, Ordering::Release);
+                self.counters.works();
+                let again = self.told.lock().take().is_some();
+                tracing::info!(url = self.url, again, "connected to NATS (events.nats)");
+            }
+            Event::Disconnected => {
+                self.connected.store(false, Ordering::Release);
+                let why = "the connection is lost";
+                self.counters.fail(why);
+                *self.told.lock() = Some(why.to_owned());
+                tracing::warn!(
+                    url = self.url,
+                    "the connection to NATS (events.nats) is lost; events are lost until it is back"
+                );
+            }
+            // The next attempt tells the cause.
+            Event::ClientError(_) if !self.connected.load(Ordering::Acquire) => {}
+            other => {
+                self.counters.fail(&other.to_string());
+                tracing::warn!(url = self.url, event = %other, "NATS (events.nats)");
+            }
+        }
+    }
+}
+
+fn options(config: &NatsConfig, link: &Arc<Link>) -> ConnectOptions {
     let options = match (config.user.is_empty(), config.token.is_empty()) {
         (false, _) => ConnectOptions::with_user_and_password(config.user.clone(), config.password.clone()),
         (true, false) => ConnectOptions::with_token(config.token.clone()),
@@ -90,30 +159,28 @@ fn options(config: &NatsConfig, connected: Arc<AtomicBool>) -> ConnectOptions {
     if let Some((chain, key)) = &config.certificate {
         options = options.add_client_certificate(chain.clone(), key.clone());
     }
-    options.retry_on_initial_connect().name("trunkline").event_callback(move |event| {
-        let connected = connected.clone();
-        async move {
-            match event {
-                Event::Connected => {
-                    connected.store(true, Ordering::Release);
-                    tracing::info!("connected to NATS (events.nats)");
-                }
-                Event::Disconnected => {
-                    connected.store(false, Ordering::Release);
-                    tracing::warn!("the connection to NATS (events.nats) is lost; reconnecting");
-                }
-                other => tracing::warn!(event = %other, "NATS (events.nats)"),
-            }
-        }
-    })
+    let (trying, link) = (Arc::clone(link), Arc::clone(link));
+    options
+        .retry_on_initial_connect()
+        .name("trunkline")
+        .reconnect_to_server_callback(move |servers, _| {
+            trying.on_attempt(&servers);
+            // The library chooses the server.
+            std::future::ready(None)
+        })
+        .event_callback(move |event| {
+            link.on_event(&event);
+            std::future::ready(())
+        })
 }
 
 async fn publish(mut source: Source, config: NatsConfig, counters: Arc<SinkCounters>, stop: &AtomicBool) {
-    let connected = Arc::new(AtomicBool::new(false));
-    let client = match options(&config, connected.clone()).connect(&*config.url).await {
+    let link = Arc::new(Link::new(&config, &counters));
+    let client = match options(&config, &link).connect(&*config.url).await {
         Ok(client) => client,
         Err(error) => {
-            tracing::error!(%error, "cannot use NATS (events.nats)");
+            counters.fail(&error.to_string());
+            tracing::error!(url = config.url, %error, "cannot use NATS (events.nats)");
             return;
         }
     };
@@ -124,7 +191,7 @@ async fn publish(mut source: Source, config: NatsConfig, counters: Arc<SinkCount
         counters.lose(source.turn(unix_ms(), &mut events));
         for (subject, body) in events.iter().filter_map(routr) {
             let subject = format!("{}.{subject}", config.subject);
-            match send(&client, &connected, subject, body).await {
+            match send(&client, &link, subject, body).await {
                 true => counters.publish(1),
                 false => counters.lose(1),
             }
@@ -138,8 +205,8 @@ async fn publish(mut source: Source, config: NatsConfig, counters: Arc<SinkCount
 }
 
 /// Core NATS keeps nothing: what comes while the server is away is lost, as with Routr.
-async fn send(client: &Client, connected: &AtomicBool, subject: String, body: Value) -> bool {
-    if !connected.load(Ordering::Acquire) {
+async fn send(client: &Client, link: &Link, subject: String, body: Value) -> bool {
+    if !link.connected.load(Ordering::Acquire) {
         return false;
     }
     let body = body.to_string().into();

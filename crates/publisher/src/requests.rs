@@ -34,7 +34,10 @@ pub(crate) fn of(call_id: &str, entry: &Entry<'_>) -> Published {
             out.put("from", shown(a.from));
             out.put("source", a.source.to_string());
             out.put("transport", a.transport.param_name());
-            out.put("userAgent", shown(a.agent));
+            match a.own {
+                true => out.put("sentBecause", shown(a.agent)),
+                false => out.put("userAgent", shown(a.agent)),
+            }
             out.put("inDialog", a.inside);
             out.put("credentials", a.credentials);
         }

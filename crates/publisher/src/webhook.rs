@@ -226,10 +226,11 @@ impl Sender {
                 Ok(()) => {
                     (back_off, most) = (Duration::ZERO, self.config.batch);
                     complaint = Complaint::default();
+                    self.counters.works();
                     self.taken(&waiting);
                 }
                 Err(error) => {
-                    self.counters.fail();
+                    self.counters.fail(&error.to_string());
                     if matches!(error, Refusal::TooLarge) {
                         most = (waiting.events.len() / 2).max(1);
                     }

@@ -62,6 +62,8 @@ reasons! {
     /// The peer's password is right, but its own access control list, or that of its domain, refuses the source address.
     AclPeer = "acl.peer", 403 "Address Not on the List" HIDDEN, "Add the address to the access control list of the peer; if it has none, to that of its domain.";
 
+    /// A call was challenged, and the client sent no credentials within 10 s.
+    AuthUnanswered = "auth.unanswered", 401 "" HIDDEN, "Set user name and password in the phone; nothing if nobody here called.";
     /// The caller must authenticate; the usual first answer to a phone.
     AuthRequired = "auth.required", 401 "" HIDDEN, "Nothing if the phone then authenticates; otherwise set user name and password in the phone.";
     /// The nonce of the credentials is too old, was used before or was sent to another address; the phone gets a new one.
@@ -149,7 +151,7 @@ reasons! {
     CallCancelled = "call.cancelled", 487 "" PUBLIC, "Nothing.";
     /// An operator ended the call (trunkline calls hangup).
     CallHungUp = "call.hung-up", 500 "Ended by Operator" PUBLIC, "Nothing; ask the operator who ended it.";
-    /// The exchange ended an answered call, because a side has names or a target that are longer than it keeps for a BYE (4 KB).
+    /// The exchange ended an answered call: From, To, Contact and Record-Route of one side are longer than the 4 KB that it keeps of each side for the BYE.
     CallLongNames = "call.long-names", 502 "" HIDDEN, "Shorten From, To, Contact or Record-Route in the client or server that sent them.";
     /// The caller gave up while the request waited for DNS or the media relay.
     CallCancelledEarly = "call.cancelled-early", 487 "" PUBLIC, "If it happens often, check the resolver (dns) and rtpengine.";
@@ -246,14 +248,14 @@ reasons! {
     OverloadShare = "overload.share", 503 "" PUBLIC, "Check why it has so many requests open (trunkline calls); raise limits.accountPercent.";
     /// The table of dialogs is full.
     OverloadDialogs = "overload.dialogs", 503 "" PUBLIC, "Check who makes so many calls (trunkline calls).";
-    /// One account, peer or trunk, or all whom nobody knows together, have begun their whole share of the table of dialogs.
+    /// One account, peer or trunk, or all unknown callers together, have begun as many dialogs as one may (limits.accountPercent of 4 million).
     OverloadDialogShare = "overload.dialog-share", 503 "" PUBLIC, "Check why it has so many calls up (trunkline calls); raise limits.accountPercent.";
 
     /// Calls that are up hold all the memory that calls may have.
     OverloadCalls = "overload.calls", 503 "" PUBLIC, "Check who makes so many calls (trunkline calls); raise limits.callBytes.";
     /// The calls of one account, peer, trunk or unknown source, or of all unknown sources together, hold their whole share of the memory for calls.
     OverloadCallShare = "overload.call-share", 503 "" PUBLIC, "Check why it has so many calls up (trunkline calls); raise limits.callBytes or limits.accountPercent.";
-    /// A request inside a call asks to be reached at a long Contact, and its caller's share of the memory for calls is used up.
+    /// A re-INVITE or UPDATE has a Contact for which its caller has no memory left: its share of the memory for calls is used up.
     OverloadContact = "overload.contact", 503 "" PUBLIC, "Use a shorter Contact; check why the caller has so many calls up (trunkline calls).";
 
     /// The caller has as many calls as it may, at once or in a minute.
@@ -334,7 +336,7 @@ reasons! {
     /// The CSeq is so high that no later request of the dialog could have a higher one below 2^31 (RFC 3261 §8.1.1.5).
     RequestCseq = "request.cseq", 400 "CSeq Too High" PUBLIC, "Let the client begin a new dialog, with a lower CSeq.";
     /// Request-URI, From, To, Call-ID, Contact and Record-Route of an INVITE may have at most 3,072 bytes together, its head at most 48 KB, and the Contact of a re-INVITE or UPDATE at most 4 KB: the exchange keeps them for the BYE by which it can end the call.
-    RequestLongNames = "request.long-names", 513 "From, To, Contact or Record-Route Too Long" PUBLIC, "Shorten these headers in the client.";
+    RequestLongNames = "request.long-names", 513 "URI, From, To, Call-ID, Contact or Record-Route Too Long" PUBLIC, "Shorten these headers in the client.";
     /// A method that the exchange does not know was sent to itself.
     RequestMethod = "request.method", 405 "" PUBLIC, "See Allow in the answer.";
 

@@ -76,6 +76,9 @@ const DIGEST_INFO: [&[u8]; 2] = [b"Authentication-Info", b"Proxy-Authentication-
 /// Replaces and Refer-To, and an announcement to be called (RFC 3261 §20.18).
 const COMMANDS_IN_RESPONSES: [&[u8]; 3] = [b"Error-Info", b"Join", b"Target-Dialog"];
 
+/// The options of these headers: who gets the message without the header is not to refuse it because of its option.
+const COMMAND_OPTIONS: [&[u8]; 4] = [b"answermode", b"join", b"replaces", b"tdialog"];
+
 /// Between whom a message goes.
 #[derive(Clone, Copy)]
 pub struct Passage<'a> {
@@ -139,6 +142,9 @@ pub fn filter(message: &Message<'_>, passage: &Passage<'_>, mut out: impl FnMut(
             if holds_uri(value) {
                 each_unwanted(value, passage.allows, |from, to| out(within(header.value, from, to)));
             }
+        } else if header.name == HeaderName::Require && !passage.commands() {
+            let value = header.value.of(message.bytes);
+            each_command_option(value, |from, to| out(within(header.value, from, to)));
         } else if header.name == HeaderName::From && message.status().is_none() && !passage.is_believed() {
             let value = header.value.of(message.bytes);
             each_verified(value, |from, to| out(within(header.value, from, to)));
@@ -162,6 +168,7 @@ fn is_judged(name: HeaderName) -> bool {
         | bit(HeaderName::HistoryInfo)
         | bit(HeaderName::Replaces)
         | bit(HeaderName::ReferTo)
+        | bit(HeaderName::Require)
         | bit(HeaderName::WwwAuthenticate)
         | bit(HeaderName::ProxyAuthenticate)
         | bit(HeaderName::Other);
@@ -186,6 +193,10 @@ fn goes_no_further(
         }
         HeaderName::Replaces => !passage.commands() || is_answer() && !passage.is_believed(),
         HeaderName::ReferTo => is_answer() && !passage.is_believed(),
+        HeaderName::Require => {
+            !passage.commands()
+                && options(header.value.of(message.bytes)).all(|(_, _, option)| is_command_option(option))
+        }
         // A challenge stands in these two responses alone (RFC 3261 §20); which of them go on is judged elsewhere.
         HeaderName::WwwAuthenticate | HeaderName::ProxyAuthenticate => {
             !matches!(message.status(), Some(401 | 407))
@@ -212,6 +223,32 @@ fn goes_no_further(
             }
         }
         _ => false,
+    }
+}
+
+/// The options of a list, each with its place: from behind the comma before it to the comma behind it.
+fn options(list: &[u8]) -> impl Iterator<Item = (usize, usize, &[u8])> {
+    let mut from = 0;
+    list.split(|b| *b == b',').map(move |option| {
+        let place = (from, from + option.len());
+        from = place.1 + 1;
+        (place.0, place.1, option.trim_ascii())
+    })
+}
+
+fn is_command_option(option: &[u8]) -> bool {
+    COMMAND_OPTIONS.iter().any(|known| known.eq_ignore_ascii_case(option))
+}
+
+/// Gives the places of the options that are left out of a list where others stay, each with a comma.
+fn each_command_option(list: &[u8], mut out: impl FnMut(usize, usize)) {
+    let mut stays = false;
+    for (from, to, option) in options(list) {
+        match (is_command_option(option), stays) {
+            (false, _) => stays = true,
+            (true, false) => out(from, to + 1),
+            (true, true) => out(from.saturating_sub(1), to),
+        }
     }
 }
 
@@ -353,6 +390,26 @@ mod tests {
             for from in [Agent, Peer, Pstn] {
                 assert!(passed(&text, from, to, NONE).contains(said), "{from:?}");
             }
+        }
+    }
+
+    #[test]
+    fn what_is_left_out_is_not_required() {
+        for (said, stays) in [
+            ("Require: replaces\r\n", ""),
+            ("Require: Replaces, join,answermode\r\n", ""),
+            ("Require: 100rel, replaces\r\n", "Require: 100rel\r\n"),
+            ("Require: replaces, 100rel\r\n", "Require: 100rel\r\n"),
+            ("Require: join , timer,replaces, tdialog, 100rel\r\n", "Require: timer, 100rel\r\n"),
+            ("Require: 100rel\r\nRequire: replaces\r\n", "Require: 100rel\r\n"),
+            ("Require: replaces-too\r\n", "Require: replaces-too\r\n"),
+        ] {
+            let text = format!("INVITE sip:x@h SIP/2.0\r\nReplaces: a;to-tag=b;from-tag=c\r\n{said}");
+            let got = passed_of(&text, (Unknown, false), Agent, NONE);
+            let lines: String =
+                got.split_inclusive("\r\n").filter(|line| line.starts_with("Require")).collect();
+            assert_eq!(lines.replace(":  ", ": "), stays, "{got}");
+            assert!(passed(&text, Agent, Agent, NONE).contains(said), "{said}");
         }
     }
 

@@ -50,5 +50,8 @@ pub use names::HostName;
 pub use net::Net;
 pub use shard::{Handler, Shard, StreamLimits};
 pub use source::{Sources, choose_local};
-pub use tls::{Certificates, ClientAuth, SelfSigned, TlsError, TlsFailure, TlsSettings, certificates_in};
+pub use tls::{
+    Certificates, ClientAuth, SelfSigned, TlsError, TlsFailure, TlsSettings, certificates_in, check_pair,
+    check_signers,
+};
 pub use udp::{BATCH, Drops, MOST_HEAVY, Receiver, SAMPLE, Sender, UdpSocket, keeps};

@@ -39,6 +39,10 @@ impl Operations for Offline {
         self.store.transports()
     }
 
+    fn passes_challenges(&self) -> bool {
+        self.store.passes_challenges()
+    }
+
     fn records(&self, query: &RecordQuery) -> Result<Vec<CallRecord>, OperationError> {
         match self.database.as_ref().filter(|file| file.exists()) {
             Some(file) => read_records(query, |f, before| {

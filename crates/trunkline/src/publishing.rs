@@ -10,7 +10,7 @@ use trunkline_config::{Config, EventType, Events};
 use trunkline_edge::Shared;
 use trunkline_events::EventTypes;
 use trunkline_model::Live;
-use trunkline_operations::{BanEntry, SinkFigures, TrunkRegistration};
+use trunkline_operations::{BanEntry, Part, SinkFigures, TrunkRegistration};
 use trunkline_publisher::{
     FileSink, Inputs, Nats, NatsConfig, SinkCounters, Source, Webhook, WebhookConfig, World,
 };
@@ -135,6 +135,14 @@ pub fn figures(sinks: &Sinks) -> Vec<SinkFigures> {
         waiting: counters.waiting.load(Ordering::Relaxed),
     };
     sinks.iter().map(shown).collect()
+}
+
+/// The receivers of events and traces as parts of the process. One that is away degrades it; it takes calls all the same.
+pub fn parts(sinks: &Sinks) -> impl Iterator<Item = Part> {
+    sinks.iter().map(|(name, counters)| {
+        let key = if *name == "otlp" { "otlp".to_owned() } else { format!("events.{name}") };
+        Part::new(key, counters.trouble())
+    })
 }
 
 /// Where events come from.

@@ -4,7 +4,7 @@ use std::io::{Write, stdout};
 use std::process::ExitCode;
 
 use trunkline_cli::{Common, LoadError};
-use trunkline_config::{EXIT_USAGE, Env, Loaded, Role};
+use trunkline_config::{EXIT_USAGE, Env, Loaded};
 
 use crate::args::Serve;
 use crate::process::Process;
@@ -25,10 +25,8 @@ pub fn run(common: &Common, serve: &Serve) -> ExitCode {
         let _ = stdout().write_all(text.as_bytes());
         return ExitCode::SUCCESS;
     }
-    let config = &loaded.config;
-    if let Err(report) = trunkline_cli::check_stores(&loaded)
-        && (config.runs(Role::Exchange) || config.runs(Role::RestV1))
-    {
+    let checked = loaded.check_data().and_then(|()| trunkline_cli::check_stores(&loaded, true));
+    if let Err(report) = checked {
         complain(&report.to_string());
         return ExitCode::from(EXIT_USAGE);
     }
@@ -45,7 +43,9 @@ pub fn run(common: &Common, serve: &Serve) -> ExitCode {
     match Process::build(loaded, common.config.as_deref()).and_then(Process::run) {
         Ok(end) => ExitCode::from(u8::try_from(end.code()).unwrap_or_default()),
         Err(error) => {
-            complain(&format!("error: {}\n", with_causes(&error)));
+            let text = with_causes(&error);
+            let prefix = if text.starts_with("error: ") { "" } else { "error: " };
+            complain(&format!("{prefix}{text}\n"));
             ExitCode::FAILURE
         }
     }

@@ -28,11 +28,13 @@ static LAST: Mutex<VecDeque<u8>> = Mutex::new(VecDeque::new());
 
 /// Starts logging as configured. Spans for the collector are no part of the log; while nobody wants them, none are made.
 pub fn init(log: &Log) {
-    let filter = EnvFilter::try_new(&log.level).unwrap_or_else(|_| EnvFilter::new("info"));
-    let filter = match format!("{}=off", otlp::TARGET).parse() {
-        Ok(directive) => filter.add_directive(directive),
-        Err(_) => filter,
-    };
+    let mut filter = EnvFilter::try_new(&log.level).unwrap_or_else(|_| EnvFilter::new("info"));
+    // The library of NATS repeats at each attempt what is told once by those who use it.
+    let quiet = (!log.level.contains("async_nats")).then_some("async_nats");
+    let off = [otlp::TARGET].into_iter().chain(quiet).map(|target| format!("{target}=off"));
+    for directive in off.filter_map(|directive| directive.parse().ok()) {
+        filter = filter.add_directive(directive);
+    }
     let ansi = io::stderr().is_terminal();
     let spans = otlp::queue().map(|queue| SpanLayer(queue.clone()).with_filter(filter_fn(of_spans)));
     let registry = tracing_subscriber::registry().with(spans);

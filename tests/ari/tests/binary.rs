@@ -108,7 +108,9 @@ async fn announced(server: &NatsServer, app: &str) {
     let nats = async_nats::connect(server.url()).await.unwrap();
     until("the proxy answers", || async {
         let request = r#"{"kind":"AsteriskInfo","key":{}}"#;
-        nats.request(format!("ari.data.{app}.n1"), request.into()).await.is_ok()
+        let mut headers = async_nats::HeaderMap::new();
+        headers.insert("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01");
+        nats.request_with_headers(format!("ari.data.{app}.n1"), headers, request.into()).await.is_ok()
     })
     .await;
 }
@@ -176,6 +178,9 @@ async fn requests_are_traced() {
     tokio::time::timeout(PATIENCE, arrives).await.expect("a span");
     let text = String::from_utf8_lossy(&got);
     assert!(text.starts_with("POST /v1/traces HTTP/1.1\r\n") && text.contains("Bearer s3same"), "{text}");
+    let (trace, parent) = (0x4bf9_2f35_77b3_4da6_a3ce_929d_0e0e_4736_u128, 0x00f0_67aa_0ba9_02b7_u64);
+    let holds = |part: &[u8]| got.windows(part.len()).any(|bytes| bytes == part);
+    assert!(holds(&trace.to_be_bytes()) && holds(&parent.to_be_bytes()), "it is part of the client's trace");
     assert_eq!(proxy.terminate().await, Some(0), "a collector that hangs keeps nobody");
 }
 

@@ -125,12 +125,24 @@ fn message<'a>(
     Ok(Parsed::Whole(whole, ServerOp::Message(Delivery { sid, subject, reply, headers, payload })))
 }
 
+/// The value of the first header of this name.
+pub(super) fn header<'a>(headers: &'a [u8], name: &str) -> Option<&'a [u8]> {
+    headers.split(|b| *b == b'\n').skip(1).find_map(|line| {
+        let (found, value) = line.split_at_checked(line.iter().position(|b| *b == b':')?)?;
+        found.eq_ignore_ascii_case(name.as_bytes()).then(|| value.get(1..).unwrap_or_default().trim_ascii())
+    })
+}
+
 /// Whether the headers of a message have one of this name.
 pub(super) fn has_header(headers: &[u8], name: &str) -> bool {
-    headers.split(|b| *b == b'\n').skip(1).any(|line| {
-        let colon = line.iter().position(|b| *b == b':');
-        colon.and_then(|n| line.get(..n)).is_some_and(|n| n.eq_ignore_ascii_case(name.as_bytes()))
-    })
+    header(headers, name).is_some()
+}
+
+/// The header `traceparent` (W3C Trace Context §3.2): two digits, the trace, the span, flags.
+fn trace_parent(headers: &[u8]) -> Option<Box<str>> {
+    const LENGTH: usize = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".len();
+    let value = header(headers, "traceparent").filter(|value| value.len() == LENGTH)?;
+    std::str::from_utf8(value).ok().map(Box::from)
 }
 
 /// A message of ours held in one piece: its subject, the subject for an answer, its payload.
@@ -141,6 +153,8 @@ pub(crate) struct Message {
     reply: Range<usize>,
     /// Whether the client takes an answer in parts.
     pub takes_parts: bool,
+    /// The span of the client that the request is part of.
+    pub trace_parent: Option<Box<str>>,
 }
 
 impl Message {
@@ -153,6 +167,7 @@ impl Message {
             reply: subject.len()..subject.len() + reply.len(),
             takes_parts: !delivery.headers.is_empty()
                 && has_header(delivery.headers, trunkline_ari::header::PARTS),
+            trace_parent: trace_parent(delivery.headers),
         }
     }
 
@@ -289,10 +304,16 @@ mod tests {
         let mut delivery = Delivery { sid: 1, subject: "a.b", reply: "r", headers, payload: b"{}" };
         let kept = Message::of(&delivery);
         assert_eq!((kept.subject(), kept.reply(), kept.payload()), ("a.b", Some("r"), b"{}".as_slice()));
-        assert!(kept.takes_parts);
+        assert!(kept.takes_parts && kept.trace_parent.is_none());
         (delivery.reply, delivery.headers) = ("", b"NATS/1.0\r\nX: trunkline-parts\r\n\r\n");
         let kept = Message::of(&delivery);
         assert!(kept.reply().is_none() && !kept.takes_parts);
+        let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+        for (value, is_one) in [(parent, true), ("00-4bf9", false), ("", false)] {
+            let headers = format!("NATS/1.0\r\nTraceparent: {value}\r\n\r\n");
+            let kept = Message::of(&Delivery { headers: headers.as_bytes(), ..delivery });
+            assert_eq!(kept.trace_parent.as_deref(), is_one.then_some(parent), "{value}");
+        }
     }
 
     #[test]

@@ -242,6 +242,17 @@ impl Calls {
     /// Where there have been many in this minute, it is added to the record of its source instead, unless the caller has shown
     /// its identity. The same number within 32 s is a repetition.
     pub fn refused(&self, start: &CallStart<'_>, status: u16, reason: &'static str, now: u64) {
+        self.refused_since(start, status, reason, (now, now));
+    }
+
+    /// The same of one that had begun at `began`.
+    pub fn refused_since(
+        &self,
+        start: &CallStart<'_>,
+        status: u16,
+        reason: &'static str,
+        (began, now): (u64, u64),
+    ) {
         let number = spread(start.number);
         let recording = self.recording.load(Ordering::Relaxed);
         if !(recording || self.is_watched()) || self.refused.is_repeated(number, now) {
@@ -259,7 +270,7 @@ impl Calls {
             CallStart { call_id: row::cut(start.call_id), from_tag: row::cut(start.from_tag), ..*start };
         let mut table = self.table(start.number as usize % SHARDS).lock();
         let Table { spare, outbox, stats, .. } = &mut *table;
-        spare.fill(&start, self.number(), now);
+        spare.fill(&start, self.number(), began);
         refusal.put(spare, now);
         self.announce(CallStep::Refused, spare, start.headers, now);
         if recording {

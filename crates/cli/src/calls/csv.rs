@@ -7,6 +7,8 @@ use crate::time::iso;
 
 /// Names a column and reads its cell.
 type Column = (&'static str, fn(&CallRecord) -> String);
+/// The same of a current call.
+type LiveColumn = (&'static str, fn(&LiveCall) -> String);
 
 fn time(at: Option<u64>) -> String {
     at.map(iso).unwrap_or_default()
@@ -62,38 +64,33 @@ pub(super) fn records(items: &[CallRecord]) -> String {
     items.iter().map(|record| line(COLUMNS.iter().map(|(_, cell)| cell(record)))).collect()
 }
 
+/// The same of current calls.
+const LIVE_COLUMNS: [LiveColumn; 18] = [
+    ("id", |c| c.id.to_string()),
+    ("callId", |c| c.call_id.clone()),
+    ("state", |c| c.state.clone()),
+    ("started", |c| iso(c.started_ms)),
+    ("rang", |c| time(c.rang_ms)),
+    ("answered", |c| time(c.answered_ms)),
+    ("direction", |c| c.direction.clone()),
+    ("caller", |c| c.caller.clone()),
+    ("callee", |c| c.callee.clone()),
+    ("to", |c| or_empty(&c.to)),
+    ("firstCalled", |c| or_empty(&c.first_called)),
+    ("codec", |c| or_empty(&c.codec)),
+    ("trunk", |c| or_empty(&c.trunk)),
+    ("source", |c| or_empty(&c.source)),
+    ("callerRef", |c| or_empty(&c.caller_ref)),
+    ("calleeRef", |c| or_empty(&c.callee_ref)),
+    ("fromTag", |c| or_empty(&c.from_tag)),
+    ("toTag", |c| or_empty(&c.to_tag)),
+];
+
 /// Current calls, with their header line.
 pub(super) fn live(items: &[LiveCall]) -> String {
-    let names = [
-        "id",
-        "callId",
-        "state",
-        "started",
-        "answered",
-        "caller",
-        "callee",
-        "to",
-        "trunk",
-        "source",
-        "callerRef",
-    ];
-    let second = |at: i64| iso(u64::try_from(at).unwrap_or_default().saturating_mul(1000));
-    let lines = items.iter().map(|c| {
-        line([
-            c.id.to_string(),
-            c.call_id.clone(),
-            c.state.clone(),
-            second(c.started),
-            c.answered.map(second).unwrap_or_default(),
-            c.caller.clone(),
-            c.callee.clone(),
-            or_empty(&c.to),
-            or_empty(&c.trunk),
-            or_empty(&c.source),
-            or_empty(&c.caller_ref),
-        ])
-    });
-    [line(names.map(str::to_owned))].into_iter().chain(lines).collect()
+    let header = line(LIVE_COLUMNS.iter().map(|(name, _)| (*name).to_owned()));
+    let lines = items.iter().map(|call| line(LIVE_COLUMNS.iter().map(|(_, cell)| cell(call))));
+    [header].into_iter().chain(lines).collect()
 }
 
 /// A line, ended as RFC 4180 wants it.

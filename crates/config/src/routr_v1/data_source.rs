@@ -116,7 +116,8 @@ impl Conversion<'_> {
                     Edition::Late => "routr-v1",
                 };
                 let folder = folder(found.text("path").map(PathBuf::from), &self.folder);
-                self.tree.set("data", nodes::text(format!("{scheme}:{}", folder.display()), &found.place));
+                let place = found.node("path").map_or(&found.place, |node| &node.place);
+                self.tree.set("data", nodes::text(format!("{scheme}:{}", folder.display()), place));
             }
         }
     }

@@ -21,7 +21,7 @@ use trunkline_model::document::{Node, Place, Reading};
 use crate::keys::Env;
 use nodes::Tree;
 
-pub use security::conversion;
+pub use security::{DEFAULT_PASSWORD, conversion};
 pub use stored::Stored;
 pub(crate) use variables::is_variable;
 

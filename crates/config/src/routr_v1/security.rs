@@ -59,7 +59,8 @@ pub fn conversion(file: &str) -> String {
     )
 }
 
-const DEFAULT_PASSWORD: &str = "changeit";
+/// The password of key stores and trust stores of Routr v1 where nothing is said.
+pub const DEFAULT_PASSWORD: &str = "changeit";
 
 /// Where Routr has its stores where nothing is said.
 const DEFAULT_STORE: &str = "etc/certs/domains-cert.jks";

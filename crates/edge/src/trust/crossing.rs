@@ -126,7 +126,7 @@ impl Edge {
 
     /// Does the request go to a domain whose phones the sender may not command?
     pub(super) fn crosses(&self, parties: (&Routes<'_>, &Dialog), way: &Way) -> bool {
-        !self.own && self.foreign(&self.shared.tables.load(), parties, way).is_some()
+        self.own.is_none() && self.foreign(&self.shared.tables.load(), parties, way).is_some()
     }
 
     /// Refuses what phones of another domain do not do for the sender, and the REFER of a party that may call nobody any more;
@@ -167,7 +167,7 @@ impl Edge {
             Method::Subscribe => is_of_call(event()),
             Method::Refer | Method::Register | Method::Publish | Method::Other => false,
         };
-        if is_part_of_call || self.own {
+        if is_part_of_call || self.own.is_some() {
             return None;
         }
         // Who has subscribed to something, in a domain that lets others, is told of it.

@@ -50,7 +50,7 @@ impl Edge {
         standing: &Standing,
     ) -> Result<Sender, Refused> {
         let (holder, now) = (&dialog.mark.holder, io.unix_ms());
-        if self.own {
+        if self.own.is_some() {
             return Ok(Sender::Shown);
         }
         let sender = match (holder.kind, inbound.method) {

@@ -50,7 +50,7 @@ impl Edge {
         response: &mut Vec<u8>,
         needed: usize,
     ) {
-        if self.own {
+        if self.own.is_some() {
             return;
         }
         let received = inbound.message.bytes.len();

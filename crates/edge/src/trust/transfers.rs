@@ -176,7 +176,7 @@ impl Edge {
         now: u64,
     ) -> bool {
         // The exchange's own are nobody's.
-        self.own
+        self.own.is_some()
             || std::iter::once(dialog)
                 .chain(&routes.inner)
                 .all(|dialog| self.is_shown_in(inbound, dialog, now))

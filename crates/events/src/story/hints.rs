@@ -143,7 +143,11 @@ fn unreached(way: &Way<'_>, how: Failure) -> Option<Finding> {
                  or another version of TLS (tls.minVersion)."
             ),
         ),
-        Failure::Silent | Failure::ConnectionEnded | Failure::NoAnswer | Failure::NoHandshake => return None,
+        Failure::Silent
+        | Failure::ConnectionEnded
+        | Failure::NoAnswer
+        | Failure::NoHandshake
+        | Failure::NoWay => return None,
     })
 }
 

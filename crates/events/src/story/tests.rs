@@ -21,6 +21,7 @@ fn arrival(method: &'static str, call_id: &'static str) -> Arrival<'static> {
         credentials: false,
         private_media: false,
         rewritten: false,
+        own: false,
     }
 }
 

@@ -40,6 +40,10 @@ pub fn filled(words: &str, names: &str) -> String {
 /// What it says; `true`: it explains what was said before.
 pub(crate) fn of(event: &Event<'_>) -> (String, bool) {
     match event {
+        Event::Arrived(a) if a.own => {
+            let (method, uri, why) = (shown(a.method), shown(a.uri), shown(a.agent));
+            (format!("the exchange sends {method} {uri} in the name of {}: {why}", a.source), false)
+        }
         Event::Arrived(a) => {
             let mut out = format!(
                 "{} {} arrived from {} over {}",
@@ -94,6 +98,7 @@ pub(crate) fn of(event: &Event<'_>) -> (String, bool) {
                 }
                 Failure::TlsRefused => "the other side refused the TLS handshake",
                 Failure::NoHandshake => "the TLS handshake failed",
+                Failure::NoWay => "nothing was sent: no address of this target can be used now",
             };
             (format!("branch {branch}: {what}"), false)
         }

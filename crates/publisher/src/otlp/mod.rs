@@ -152,7 +152,7 @@ impl Sender {
                 return;
             }
             // Also when this future is dropped while it waits.
-            let mut fate = Fate { queue: &self.queue, spans: spans.len() as u64, taken: false };
+            let mut fate = Fate::new(&self.queue, spans.len() as u64);
             let request = self.client.post(encoded(spans), ContentType::Protobuf, &self.headers);
             let answer = tokio::time::timeout(TIMEOUT, request).await;
             let trouble = match answer {
@@ -161,7 +161,7 @@ impl Sender {
                 Ok(Err(error)) => Some(error),
                 Err(_) => Some("it does not answer".into()),
             };
-            fate.taken = trouble.is_none();
+            fate.trouble.clone_from(&trouble);
             drop(fate);
             self.tell(trouble);
             if self.failing {
@@ -188,17 +188,28 @@ impl Sender {
 struct Fate<'q> {
     queue: &'q SpanQueue,
     spans: u64,
-    taken: bool,
+    /// Why it was not taken.
+    trouble: Option<String>,
+}
+
+impl Fate<'_> {
+    fn new(queue: &SpanQueue, spans: u64) -> Fate<'_> {
+        Fate { queue, spans, trouble: Some("it does not answer".into()) }
+    }
 }
 
 impl Drop for Fate<'_> {
     fn drop(&mut self) {
         let counters = &self.queue.counters;
-        if self.taken {
-            counters.publish(self.spans);
-        } else {
-            counters.fail();
-            counters.lose(self.spans);
+        match &self.trouble {
+            None => {
+                counters.works();
+                counters.publish(self.spans);
+            }
+            Some(why) => {
+                counters.fail(why);
+                counters.lose(self.spans);
+            }
         }
     }
 }

@@ -105,6 +105,19 @@ pub(super) fn signers(path: &Path, password: &str, into: &mut RootCertStore) -> 
     Ok(())
 }
 
+/// Can the signers in a file be used? Without a password it must be PEM.
+pub fn check_signers(path: &Path, password: Option<&str>) -> Result<(), TlsError> {
+    if password.is_none() {
+        certificates(path)?;
+    }
+    signers(path, password.unwrap_or_default(), &mut RootCertStore::empty())
+}
+
+/// Can a chain and its key be used, both PEM?
+pub fn check_pair(chain: &Path, key: &Path) -> Result<(), TlsError> {
+    pair(chain, key, &rustls::crypto::ring::default_provider()).map(drop)
+}
+
 /// The certificates in a file that are trusted: those of a PEM file; of a key store those that stand by themselves, and of a
 /// key with its chain the first one, as Java has it.
 pub fn certificates_in(path: &Path, password: &str) -> Result<Vec<CertificateDer<'static>>, TlsError> {

@@ -8,13 +8,13 @@ mod self_signed;
 mod verify;
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
 pub use certificates::Certificates;
 pub use failure::TlsFailure;
-pub use load::certificates_in;
+pub use load::{certificates_in, check_pair, check_signers};
 pub use self_signed::SelfSigned;
 
 /// Do clients show a certificate?
@@ -154,4 +154,20 @@ pub enum TlsError {
     /// The library refuses.
     #[error("cannot set up TLS: {0}")]
     Library(#[from] rustls::Error),
+}
+
+impl TlsError {
+    /// The file that cannot be used.
+    pub fn file(&self) -> Option<&Path> {
+        match self {
+            TlsError::Read { path, .. }
+            | TlsError::Write { path, .. }
+            | TlsError::NoCertificate { path }
+            | TlsError::NoKey { path }
+            | TlsError::KeyStore { path, .. }
+            | TlsError::Unusable { path, .. }
+            | TlsError::Signers { path, .. } => Some(path),
+            TlsError::NoClientCa | TlsError::SelfSigned { .. } | TlsError::Library(_) => None,
+        }
+    }
 }

@@ -49,6 +49,15 @@ fn shown(c: &CallView<'_>) -> LiveCall {
         trunk: some(text(c.trunk_ref)),
         source: Some(c.source.to_string()),
         caller_ref: some(text(c.caller_ref)),
+        callee_ref: some(text(c.callee_ref)),
+        direction: c.direction.name().into(),
+        first_called: some(text(c.first_called)),
+        started_ms: c.started,
+        rang_ms: c.rang,
+        answered_ms: c.answered,
+        codec: some(text(c.codec)),
+        from_tag: some(text(c.from_tag)),
+        to_tag: some(text(c.to_tag)),
     }
 }
 

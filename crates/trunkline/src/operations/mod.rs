@@ -152,6 +152,11 @@ impl Operations for ProcessOperations {
         Some(sip.listening.iter().map(|listener| listener.transport).collect())
     }
 
+    fn passes_challenges(&self) -> bool {
+        self.sip.is_some()
+            && self.base.config.routing.pass_challenges != trunkline_config::PassChallenges::None
+    }
+
     fn recent_log(&self) -> String {
         telemetry::recent()
     }

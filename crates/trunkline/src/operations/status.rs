@@ -6,7 +6,7 @@ use trunkline_operations::{Descriptors, Limit, Part, Status, TrunkRegistration};
 use trunkline_store::Store;
 
 use super::{ProcessOperations, destinations};
-use crate::descriptors;
+use crate::{descriptors, publishing};
 
 /// The state of the process.
 pub fn status(process: &ProcessOperations) -> Status {
@@ -59,6 +59,7 @@ pub fn parts(process: &ProcessOperations) -> Vec<Part> {
     }
     if let Some(sip) = &process.sip {
         parts.extend(neighbours(&sip.shared));
+        parts.extend(publishing::parts(&sip.sinks));
     }
     parts
 }

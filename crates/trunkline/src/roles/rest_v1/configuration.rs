@@ -32,7 +32,7 @@ impl FileAndStored {
         }
         let loaded = Config::load_over(self.file.as_deref(), &Env::of_process(), Some(&stored));
         let loaded = loaded.and_then(|loaded| loaded.check_files().map(|()| loaded));
-        let loaded = loaded.and_then(|loaded| trunkline_cli::check_stores(&loaded).map(|()| loaded));
+        let loaded = loaded.and_then(|loaded| trunkline_cli::check_stores(&loaded, false).map(|()| loaded));
         let loaded = loaded.map_err(|report| {
             let line = |error: &trunkline_model::document::Diagnostic| match &error.place {
                 Some(place) if place.source.name.starts_with("$.") => {
