@@ -137,14 +137,16 @@ pub fn filter(message: &Message<'_>, passage: &Passage<'_>, mut out: impl FnMut(
     for header in message.index.headers() {
         if is_judged(header.name) && goes_no_further(message, header, passage, &withheld) {
             out(header.line);
+        } else if header.name == HeaderName::Require {
+            if !passage.commands() {
+                let value = header.value.of(message.bytes);
+                each_command_option(value, |from, to| out(within(header.value, from, to)));
+            }
         } else if carriers && speaks_to_carriers(header.name, message) {
             let value = header.value.of(message.bytes);
             if holds_uri(value) {
                 each_unwanted(value, passage.allows, |from, to| out(within(header.value, from, to)));
             }
-        } else if header.name == HeaderName::Require && !passage.commands() {
-            let value = header.value.of(message.bytes);
-            each_command_option(value, |from, to| out(within(header.value, from, to)));
         } else if header.name == HeaderName::From && message.status().is_none() && !passage.is_believed() {
             let value = header.value.of(message.bytes);
             each_verified(value, |from, to| out(within(header.value, from, to)));
@@ -195,7 +197,8 @@ fn goes_no_further(
         HeaderName::ReferTo => is_answer() && !passage.is_believed(),
         HeaderName::Require => {
             !passage.commands()
-                && options(header.value.of(message.bytes)).all(|(_, _, option)| is_command_option(option))
+                && options(header.value.of(message.bytes))
+                    .all(|(_, _, option)| option.is_empty() || is_command_option(option))
         }
         // A challenge stands in these two responses alone (RFC 3261 §20); which of them go on is judged elsewhere.
         HeaderName::WwwAuthenticate | HeaderName::ProxyAuthenticate => {
@@ -397,6 +400,7 @@ mod tests {
     fn what_is_left_out_is_not_required() {
         for (said, stays) in [
             ("Require: replaces\r\n", ""),
+            ("Require: , replaces\r\n", ""),
             ("Require: Replaces, join,answermode\r\n", ""),
             ("Require: 100rel, replaces\r\n", "Require: 100rel\r\n"),
             ("Require: replaces, 100rel\r\n", "Require: 100rel\r\n"),
@@ -405,10 +409,12 @@ mod tests {
             ("Require: replaces-too\r\n", "Require: replaces-too\r\n"),
         ] {
             let text = format!("INVITE sip:x@h SIP/2.0\r\nReplaces: a;to-tag=b;from-tag=c\r\n{said}");
-            let got = passed_of(&text, (Unknown, false), Agent, NONE);
-            let lines: String =
-                got.split_inclusive("\r\n").filter(|line| line.starts_with("Require")).collect();
-            assert_eq!(lines.replace(":  ", ": "), stays, "{got}");
+            for receiver in [Agent, Peer, Pstn, Unknown] {
+                let got = passed_of(&text, (Unknown, false), receiver, NONE);
+                let lines: String =
+                    got.split_inclusive("\r\n").filter(|line| line.starts_with("Require")).collect();
+                assert_eq!(lines.replace(":  ", ": "), stays, "{got}");
+            }
             assert!(passed(&text, Agent, Agent, NONE).contains(said), "{said}");
         }
     }
