@@ -286,6 +286,7 @@ impl Edge {
         message: Message<'_>,
         error: ParseError,
     ) {
+        self.note_garbled(io, flow);
         // The answer quotes the request: what nobody may pass on is not passed back either.
         let clean = without_control_characters(message.bytes);
         let message = Message::new(&clean, message.index);

@@ -4,7 +4,7 @@ use std::hash::BuildHasher as _;
 
 use trunkline_reasons::Reason;
 use trunkline_routing::{called_uri, is_number};
-use trunkline_sip::{Method, Transport, Uri};
+use trunkline_sip::{Flow, Method, Transport, Uri};
 use trunkline_transport::keeps;
 
 use crate::edge::Edge;
@@ -59,12 +59,31 @@ impl Edge {
             Method::Register => 1,
             _ => self.heavy.weight(source),
         };
+        self.charge_stranger(io, inbound.flow, weight)
+    }
+
+    /// Counts something new of a source that has shown nothing: true when it sends more than anybody should.
+    fn charge_stranger(&mut self, io: &Io<'_>, flow: &Flow, weight: u64) -> bool {
+        let source = flow.remote.ip();
         let counts = self.overload.is_on() || weight > 1;
         let floods = counts && !self.shared.budget.charge_request(source, weight, io.unix_ms());
-        if floods && inbound.flow.transport == Transport::Udp {
+        if floods && flow.transport == Transport::Udp {
             self.heavy.note(source, io.now());
         }
         floods
+    }
+
+    /// What cannot be read takes time as well: it counts as something new of its source.
+    pub(crate) fn note_garbled(&mut self, io: &Io<'_>, flow: &Flow) {
+        if !self.overload.is_on() && self.heavy.is_empty() {
+            return;
+        }
+        let known = self.looked_up(flow.remote.ip(), io.unix_ms());
+        self.overload.saw(known);
+        if !known {
+            let weight = self.heavy.weight(flow.remote.ip());
+            self.charge_stranger(io, flow, weight);
+        }
     }
 
     fn judge_new(&mut self, io: &Io<'_>, inbound: &Inbound<'_>) -> Option<Shed> {

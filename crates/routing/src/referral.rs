@@ -84,10 +84,16 @@ fn domain_of<'t>(
 /// What a REFER may have its receiver say in the new call: which one it replaces (RFC 3891), and what it takes for that. Anything
 /// else would speak for the carrier (RFC 3261 §19.1.5).
 pub fn may_be_said_by_another(headers: &[u8]) -> bool {
-    header_names(headers).all(|name| {
+    let known = |name: &[u8]| {
         let known = ["", "Replaces", "Require", "Supported", "Accept-Contact", "Reject-Contact", "Call-ID"];
         known.iter().any(|known| name.eq_ignore_ascii_case(known.as_bytes()))
-    })
+    };
+    header_names(headers).all(known) && are_one_line_each(headers)
+}
+
+/// Does no value of such headers end its line when its escapes are read? What stands behind would be another header.
+fn are_one_line_each(headers: &[u8]) -> bool {
+    !decode_escapes(headers).iter().any(|b| b.is_ascii_control() && *b != b'\t')
 }
 
 /// Among such headers: is a call to be replaced?
@@ -97,10 +103,11 @@ pub fn names_replaced(headers: &[u8]) -> bool {
 
 /// Do such headers tell no more than why and from whom a call comes, as those of a redirection do (RFC 7044, 5806, 3326)?
 pub fn tells_of_diversion(headers: &[u8]) -> bool {
-    header_names(headers).all(|name| {
+    let known = |name: &[u8]| {
         let known = ["", "History-Info", "Diversion", "Reason", "Privacy", "Supported"];
         known.iter().any(|known| name.eq_ignore_ascii_case(known.as_bytes()))
-    })
+    };
+    header_names(headers).all(known) && are_one_line_each(headers)
 }
 
 fn header_names(headers: &[u8]) -> impl Iterator<Item = &[u8]> {
@@ -162,4 +169,19 @@ fn may_leave(callee: &[u8], domain: &Domain, tables: &Tables) -> bool {
     let mut policies = domain.egress_policies.iter().filter(|policy| policy.rule.is_match(number));
     policies
         .any(|policy| tables.number_by_ref(policy.number.as_str()).is_some_and(|number| leads_out(number)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_value_holds_another_header() {
+        for headers in ["Supported=x%0D%0AAnswer-Mode:%20Auto", "Replaces=a%0aX:%20y", "Reason=x%00"] {
+            let headers = headers.as_bytes();
+            assert!(!may_be_said_by_another(headers) && !tells_of_diversion(headers));
+        }
+        assert!(may_be_said_by_another(b"Replaces=a%40h%3Bto-tag%3Db%3Bfrom-tag%3Dc&Supported=replaces"));
+        assert!(tells_of_diversion(b"Reason=SIP%3Bcause%3D302"));
+    }
 }

@@ -25,8 +25,10 @@ const CASE: u32 = 0x20;
 const LONGEST: usize = 15;
 const MOST: usize = 16;
 
-/// The first letters of what begins something, but for REGISTER: a source that others forge can show that it is there.
-const BEGINNINGS: [[u8; 4]; 5] = [*b"INVI", *b"OPTI", *b"MESS", *b"SUBS", *b"PUBL"];
+/// The first letters of what comes through from every source: what goes on, and REGISTER, as a source that others forge can show that
+/// it is there. Anything else begins something, or cannot be read.
+const THROUGH: [[u8; 4]; 10] =
+    [*b"SIP/", *b"ACK ", *b"BYE ", *b"CANC", *b"INFO", *b"NOTI", *b"PRAC", *b"REFE", *b"REGI", *b"UPDA"];
 /// Where a source stands in the network's header.
 const SOURCE_V4: u32 = libc::SKF_NET_OFF as u32 + 12;
 const SOURCE_V6: u32 = libc::SKF_NET_OFF as u32 + 8;
@@ -40,7 +42,8 @@ pub struct Drops<'a> {
     pub share: u16,
     /// The users to whom all INVITEs come through.
     pub kept: &'a [String],
-    /// The sources, each an address or an IPv6 /64, of whose new requests only one in [`SAMPLE`] comes through.
+    /// The sources, each an address or an IPv6 /64, of whose new requests, and of what cannot be read, one in [`SAMPLE`]
+    /// comes through.
     pub heavy: &'a [IpAddr],
 }
 
@@ -81,10 +84,11 @@ fn drop_heavy<'a>(sources: impl Iterator<Item = &'a IpAddr>, out: &mut Vec<libc:
         return;
     }
     out.push(word(HEADER));
-    for (place, beginning) in BEGINNINGS.iter().enumerate() {
-        let left = (BEGINNINGS.len() - 1 - place) as u8;
+    for (place, beginning) in THROUGH.iter().enumerate() {
+        let left = (THROUGH.len() - 1 - place) as u8;
         out.push(jump(libc::BPF_JEQ, u32::from_be_bytes(*beginning), left + 1, 0));
     }
+    out.push(statement(libc::BPF_JMP | libc::BPF_JA, 1));
     // Further than a condition can go.
     out.push(statement(libc::BPF_JMP | libc::BPF_JA, tests.len() as u32));
     out.append(&mut tests);
@@ -311,14 +315,20 @@ mod tests {
                 let heavy: Vec<IpAddr> = heavy.iter().map(|one| one.parse().expect("an address")).collect();
                 server.set_drops(Drops { heavy: &heavy, ..Drops::default() }).expect("a filter");
                 let text = |n: usize| match n % 6 {
-                    5 => "BYE sip:1002@h SIP/2.0\r\n\r\n".to_owned(),
-                    n => format!("{} sip:1002@h SIP/2.0\r\n\r\n", String::from_utf8_lossy(&BEGINNINGS[n])),
+                    5 => format!(
+                        "{}  sip:1002@h\r\n\r\n",
+                        String::from_utf8_lossy(&THROUGH[n / 6 % THROUGH.len()])
+                    ),
+                    n => format!(
+                        "{} sip:1002@h SIP/2.0\r\n\r\n",
+                        ["INVITE", "OPTIONS", "MESSAGE", "\r\nINVITE", "\0?"][n]
+                    ),
                 };
                 for n in 0..600 {
                     sender.push(0, client.local().ip(), server.local(), text(n).as_bytes());
                     sender.flush(std::slice::from_ref(&client));
                 }
-                counted(&server, |bytes| usize::from(bytes.starts_with(b"BYE")))
+                counted(&server, |bytes| usize::from(THROUGH.iter().any(|text| bytes.starts_with(text))))
             };
             let [some, byes] = came(&["192.0.2.1", "2001:db8::", source, "2001:db8:1::"]);
             assert!((1..100).contains(&some), "{some} of 500 from {source}");
