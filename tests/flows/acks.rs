@@ -131,6 +131,7 @@ fn a_stranger_that_gets_an_ack_has_no_more_than_its_call() {
         let mut scene = Scene::set(mode);
         let foreign = scene.premium();
         let mut stranger = phone_from(&scene.exchange, [127, 0, 0, 9], "stranger");
+        stranger.domain = "far.test".to_owned();
         let callee = &mut scene.friend;
         let invite = stranger.invite(OPEN_NUMBER);
         stranger.send(&invite);

@@ -117,6 +117,7 @@ fn strangers_and_carriers_borrow_no_gruu() {
     let gruus = register(&mut victim, INSTANCE);
     for gruu in &gruus {
         let mut stranger = phone_from(&scene.exchange, [127, 0, 0, 10], "stranger");
+        stranger.domain = "far.test".to_owned();
         let invite = stranger.invite(super::forged::OPEN_NUMBER).set("Contact", format!("<{gruu}>"));
         stranger.send(&invite);
         let arrived = scene.friend.request_of("INVITE");

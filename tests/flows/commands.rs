@@ -126,6 +126,7 @@ fn inside_its_call_a_stranger_sends_what_is_part_of_a_call() {
     for mode in super::forged::MODES {
         let mut scene = super::forged::Scene::set(mode);
         let mut stranger = super::marks::phone_from(&scene.exchange, [127, 0, 0, 9], "stranger");
+        stranger.domain = "far.test".to_owned();
         let phone = &mut scene.friend;
         let invite = stranger.invite(super::forged::OPEN_NUMBER);
         stranger.send(&invite);

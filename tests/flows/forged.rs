@@ -136,6 +136,7 @@ fn a_stranger_answers_for_itself_alone() {
         let Scene { exchange, carrier, friend: callee, .. } = &mut scene;
         let mut foreign = phone_from(exchange, [127, 0, 0, 60], "foreign");
         let mut stranger = phone_from(exchange, [127, 0, 0, 9], "stranger");
+        stranger.domain = "far.test".to_owned();
         let invite = stranger.invite(OPEN_NUMBER);
         stranger.send(&invite);
         let arrived = callee.request_of("INVITE");

@@ -48,12 +48,15 @@ mod tests {
     #[test]
     fn a_file_that_cannot_be_used_is_named() {
         let text = |file: &str| config(Some(Path::new(file))).unwrap_err().to_string();
-        let here = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
+        let file = std::env::temp_dir().join(format!("trunkline-none-{}.pem", std::process::id()));
+        std::fs::write(&file, "no certificate").unwrap();
+        let here = file.to_str().unwrap();
         assert_eq!(
             text(here),
             format!("the certificate authorities in {here} cannot be used: no certificate stands in it")
         );
         assert!(text("/nowhere/ca.pem").starts_with("the certificate authorities in /nowhere/ca.pem"));
         assert!(config(None).is_ok());
+        std::fs::remove_file(&file).unwrap();
     }
 }
