@@ -40,16 +40,21 @@ struct Apart {
     network: Network,
 }
 
+/// An exchange with these agents outside of the NAT, over UDP and TCP.
+pub fn exchange_outside(network: &Network) -> Exchange {
+    network.on(Side::Outside, || {
+        let port = free_port();
+        // Loopback is for the question whether it has started.
+        let at = format!("127.0.0.1:{port},{}:{port}", Network::EXCHANGE);
+        let env = [("TRUNKLINE_LISTEN_UDP", at.as_str()), ("TRUNKLINE_LISTEN_TCP", at.as_str())];
+        Exchange::start_at(port, &agents(), &env)
+    })
+}
+
 impl Apart {
     fn start() -> Apart {
         let network = Network::behind_a_nat();
-        let exchange = network.on(Side::Outside, || {
-            let port = free_port();
-            // Loopback is for the question whether it has started.
-            let at = format!("127.0.0.1:{port},{}:{port}", Network::EXCHANGE);
-            let env = [("TRUNKLINE_LISTEN_UDP", at.as_str()), ("TRUNKLINE_LISTEN_TCP", at.as_str())];
-            Exchange::start_at(port, &agents(), &env)
-        });
+        let exchange = exchange_outside(&network);
         let server = SocketAddr::from((Network::EXCHANGE, exchange.udp().port()));
         let outside = network.on(Side::Outside, || Wire::udp_from(Network::OUTSIDE.into(), server));
         let inside = network.on(Side::Inside, || Wire::udp_from(Network::INSIDE.into(), server));

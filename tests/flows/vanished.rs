@@ -3,8 +3,9 @@
 use std::net::SocketAddr;
 use std::process::Command;
 
-use trunkline_tests::{Exchange, Network, Side, Ua, Wire, free_port, wait_for};
+use trunkline_tests::{Exchange, Network, Side, Ua, Wire, wait_for};
 
+use super::autopsies::exchange_outside;
 use super::{DOMAIN, agents, at};
 
 /// What the kernel says of the exchange's side of a connection from this address.
@@ -34,13 +35,7 @@ fn the_other_end_of_a_connection_is_watched() {
 #[test]
 fn who_acknowledges_nothing_is_not_waited_for_twice() {
     let network = Network::behind_a_nat();
-    let exchange = network.on(Side::Outside, || {
-        let port = free_port();
-        // Loopback is for the question whether it has started.
-        let at = format!("127.0.0.1:{port},{}:{port}", Network::EXCHANGE);
-        let env = [("TRUNKLINE_LISTEN_UDP", at.as_str()), ("TRUNKLINE_LISTEN_TCP", at.as_str())];
-        Exchange::start_at(port, &agents(), &env)
-    });
+    let exchange = exchange_outside(&network);
     let server = SocketAddr::from((Network::EXCHANGE, exchange.udp().port()));
     let wire = network.on(Side::Inside, || Wire::tcp(server));
     let mut phone = Ua::new(wire, "1002", DOMAIN, "pw-1002");

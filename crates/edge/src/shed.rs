@@ -96,11 +96,17 @@ impl Edge {
         if floods {
             return Some(Shed::Dropped);
         }
-        let filtered =
-            self.kernel_drops && inbound.flow.transport == Transport::Udp && inbound.method == Method::Invite;
-        let filtered = filtered && !keeps(inbound.message.uri_text(), &self.shared.config.emergency_numbers);
-        let sheds = self.overload.is_on() && self.overload.sheds(known, filtered, self.call_number(inbound));
+        let sheds = self.overload.is_on()
+            && self.overload.sheds(known, self.is_filtered(inbound), self.call_number(inbound));
         sheds.then_some(Shed::Told)
+    }
+
+    /// Is it one of those of which the kernel drops a share?
+    fn is_filtered(&self, inbound: &Inbound<'_>) -> bool {
+        self.kernel_drops
+            && inbound.flow.transport == Transport::Udp
+            && inbound.method == Method::Invite
+            && !keeps(inbound.message.uri_text(), &self.shared.config.emergency_numbers)
     }
 
     fn call_number(&self, inbound: &Inbound<'_>) -> u64 {
