@@ -24,7 +24,7 @@ pub use creation::{
 /// The options of all commands.
 #[derive(Args, Clone, Debug, Default)]
 pub struct Common {
-    /// Read this configuration file [default: $TRUNKLINE_CONFIG, or trunkline.yaml in this folder]
+    /// Read this configuration file [default: $TRUNKLINE_CONFIG, or trunkline.yaml in this folder; services of Routr v2: $CONFIG_PATH]
     #[arg(long, short, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Print JSON instead of tables
